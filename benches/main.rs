@@ -1,0 +1,19 @@
+//! Firebrick against PyTorch on this machine, in one run.
+//!
+//! ```text
+//! cargo bench --bench main -- [--threads 1] [--rows sop]
+//! ```
+//! PyTorch is found through `$FIREBRICK_PYTHON` (default `python3`); without it its columns show
+//! `-`. `benches/pytorch/worker.py` is the other side.
+#![recursion_limit = "256"]
+
+mod rows;
+mod runner;
+
+fn main() -> anyhow::Result<()> {
+    let options = runner::Options::parse()?;
+    options.set_threads()?;
+    let machine = runner::Machine::measure();
+    let rows = rows::all(&machine);
+    runner::run(&options, &machine, rows)
+}

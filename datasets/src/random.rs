@@ -1,0 +1,58 @@
+//! Random numbers that depend on seed, use and stream, and on nothing else.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// What random numbers are used for. Each use has a key of its own, so that equal seeds do not tie,
+/// say, the noise to the order of the samples.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Use {
+    /// Label noise; the stream is the sample.
+    Noise,
+    /// Choice of the samples that get label noise.
+    NoiseChoice,
+    /// [`permutation`](crate::permutation); the stream is the caller's.
+    Permutation,
+    /// Division into parts; the stream is the class.
+    Split,
+    /// Gaussian mixture; the stream says which part of it.
+    Mixture,
+}
+
+impl Use {
+    fn tag(self) -> &'static [u8; 8] {
+        match self {
+            Self::Noise => b"noise   ",
+            Self::NoiseChoice => b"choice  ",
+            Self::Permutation => b"order   ",
+            Self::Split => b"split   ",
+            Self::Mixture => b"mixture ",
+        }
+    }
+}
+
+/// The generator for a use: its key is the seed followed by the tag of the use, then zeros.
+pub(crate) fn generator(purpose: Use, seed: u64, stream: u64) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(purpose.tag());
+    let mut generator = ChaCha8Rng::from_seed(key);
+    generator.set_stream(stream);
+    generator
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::Rng;
+
+    #[test]
+    fn seed_use_and_stream_each_change_the_numbers() {
+        let first = |purpose, seed, stream| generator(purpose, seed, stream).next_u64();
+        let base = first(Use::Noise, 1, 2);
+        assert_eq!(base, first(Use::Noise, 1, 2));
+        assert_ne!(base, first(Use::Split, 1, 2));
+        assert_ne!(base, first(Use::Noise, 2, 2));
+        assert_ne!(base, first(Use::Noise, 1, 3));
+    }
+}

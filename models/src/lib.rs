@@ -1,0 +1,12 @@
+//! Layers, losses and networks of firebrick for the Burn framework.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`classifier`] | what a training loop needs to know of a network |
+//! | [`mlp`] | multilayer perceptron |
+//! | [`vision`] | networks for images |
+#![recursion_limit = "256"]
+
+pub mod classifier;
+pub mod mlp;
+pub mod vision;

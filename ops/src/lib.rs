@@ -1,0 +1,25 @@
+//! Tensor operations that Burn lacks under the methods of firebrick.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
+//! | [`rows`] | sparse updates of a few rows of a large table |
+//! | [`surrogate`] | a value with a gradient that is known in closed form |
+//!
+//! Everything runs on any Burn device; nothing here names a backend.
+//!
+//! # Example
+//! ```
+//! use burn::tensor::{Device, Int, Tensor};
+//! use firebrick_ops::one_hot::one_hot;
+//!
+//! let device = Device::flex();
+//! let labels = Tensor::<1, Int>::from_data([2, 0], &device);
+//! let rows = one_hot(labels, 3, burn::tensor::DType::F32);
+//! assert_eq!(rows.into_data().to_vec::<f32>().unwrap(), [0., 0., 1., 1., 0., 0.]);
+//! ```
+#![recursion_limit = "256"]
+
+pub mod one_hot;
+pub mod rows;
+pub mod surrogate;

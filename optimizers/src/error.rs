@@ -1,0 +1,37 @@
+use std::path::PathBuf;
+
+use burn::store::RecordError;
+
+use crate::sop::LabelFingerprint;
+
+/// What can be wrong with a file or a record from outside.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptimizerError {
+    /// A file could not be written, renamed or found.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A file is no record, or a record of something else.
+    #[error("{path}: not a record of this state ({source})")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What Burn's reader said.
+        source: RecordError,
+    },
+    /// A noise state belongs to other labels than the ones it is used with.
+    #[error("{place}: the noise state belongs to {found}, but the labels in use are {expected}")]
+    WrongLabels {
+        /// The file, or the module that was loaded.
+        place: String,
+        /// Fingerprint of the labels in use.
+        expected: LabelFingerprint,
+        /// Fingerprint that the state carries.
+        found: LabelFingerprint,
+    },
+}

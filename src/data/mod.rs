@@ -1,0 +1,27 @@
+//! Batches for Burn from host data: samples that know their index, in an order that is a function
+//! of (seed, epoch).
+//!
+//! Methods that keep a state per sample (SOP, ELR, ...) need to know which sample they see, and a
+//! resumed run must see what the uninterrupted one saw. [`EpochLoader`] is a Burn `DataLoader` with
+//! both properties, for any Burn `Dataset`; [`LabeledDataset`] is such a data set over firebrick's
+//! own host data.
+//!
+//! # Example
+//! ```
+//! use burn::data::dataloader::DataLoader;
+//! use burn::tensor::Device;
+//! use firebrick::data::LabeledDataset;
+//! use firebrick::datasets::digits;
+//!
+//! let dataset = LabeledDataset::new(digits());
+//! let loader = dataset.loader::<4>(32).shuffle(7).device(Device::flex());
+//! let batch = loader.iter().next().unwrap().unwrap();
+//! assert_eq!(batch.inputs.dims(), [32, 1, 8, 8]);
+//! assert_eq!(batch.indices.dims(), [32]);
+//! ```
+
+mod labeled;
+mod loader;
+
+pub use labeled::{LabeledBatch, LabeledBatcher, LabeledDataset, LabeledSample};
+pub use loader::{EpochLoader, Indexed};

@@ -1,0 +1,51 @@
+//! **Firebrick - bricks for Burn.**
+//!
+//! Methods from ICML 2022 for the [Burn](burn) deep-learning framework, written once and run on
+//! every device that Burn knows.
+//!
+//! | method | where | paper |
+//! |---|---|---|
+//! | SOP, SOP+: robust training under label noise | [`optimizers::sop`] | Liu, Zhu, Qu, You |
+//!
+//! Around them: [`device`] turns names into devices, [`data`] feeds Burn's training loops,
+//! [`datasets`] holds loaders, generators and label noise, [`models`] networks, [`ops`] the tensor
+//! operations below.
+//!
+//! # Example
+//! ```
+//! use firebrick::prelude::*;
+//!
+//! let device = firebrick::device::parse("flex")?.autodiff();
+//! let noisy = LabelNoise::Symmetric { rate: 0.4 }.apply(digits().labels(), 10, 0)?;
+//! let data = LabeledDataset::new(digits()).with_labels(noisy.given);
+//! let sop = SopConfig::preset(LabelFingerprint::of(data.labels(), 10), SopPreset::SmallData)
+//!     .init(&device);
+//! assert_eq!(sop.scores().len(), 1797);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Cargo features
+//! `flex` (default), `ndarray`, `wgpu`, `vulkan`, `metal`, `webgpu`, `cpu`, `cuda`, `rocm` and
+//! `remote` compile Burn's backends in; see [`device`]. `train` adds adapters for Burn's `Learner`.
+#![recursion_limit = "256"]
+
+pub mod data;
+pub mod device;
+#[cfg(feature = "train")]
+pub mod train;
+
+pub use burn;
+pub use firebrick_datasets as datasets;
+pub use firebrick_models as models;
+pub use firebrick_ops as ops;
+pub use firebrick_optimizers as optimizers;
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::data::{EpochLoader, LabeledBatch, LabeledDataset};
+    pub use crate::datasets::{
+        FeatureSet, ImageSet, LabelNoise, LabeledSamples, NoisyLabels, digits, stratified_split,
+    };
+    pub use crate::models::classifier::Classifier;
+    pub use crate::optimizers::sop::{LabelFingerprint, Sop, SopConfig, SopPreset, SopRouting};
+}

@@ -1,0 +1,166 @@
+//! The types under test, each with a deterministic training step.
+
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use firebrick::models::mlp::{Mlp, MlpConfig};
+use firebrick::models::vision::{SmallCnn, SmallCnnConfig};
+use firebrick::optimizers::sop::{LabelFingerprint, Sop, SopConfig, SopRouting};
+
+/// A module with one deterministic training step and one deterministic output.
+pub trait Subject: Module + Clone + Send + 'static {
+    /// A fresh one with arbitrary weights; the checks make them equal through records.
+    fn init(device: &Device) -> Self;
+
+    /// A fresh optimizer.
+    fn optimizer() -> ModuleOptimizer {
+        SgdConfig::new().with_momentum(Some(MomentumConfig::new())).init()
+    }
+
+    /// Training step number `step`.
+    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self;
+
+    /// Output for a fixed input.
+    fn output(&self) -> Vec<f32>;
+}
+
+const LABELS: [usize; 6] = [0, 1, 2, 2, 1, 0];
+
+/// Numbers in [-1, 1] that depend on the seed alone.
+fn wave<const D: usize>(shape: [usize; D], seed: usize, device: &Device) -> Tensor<D> {
+    let len = shape.iter().product();
+    let values: Vec<f32> = (0..len).map(|i| ((i + 17 * seed) as f32 * 0.7311).sin()).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+fn integers(values: &[usize], device: &Device) -> Tensor<1, Int> {
+    let values: Vec<i64> = values.iter().map(|&value| value as i64).collect();
+    let len = values.len();
+    Tensor::from_data(TensorData::new(values, [len]), device)
+}
+
+fn device_of(module: &impl Module) -> Device {
+    module.devices().into_iter().next().expect("a module with parameters")
+}
+
+fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+fn supervised<M: Module>(model: M, logits: Tensor<2>, optimizer: &mut ModuleOptimizer) -> M {
+    let device = logits.device();
+    let loss = CrossEntropyLossConfig::new().init(&device);
+    let loss = loss.forward(logits, integers(&LABELS, &device));
+    let gradients = GradientsParams::from_grads(loss.backward(), &model);
+    optimizer.step(0.05, model, gradients)
+}
+
+pub type MlpSubject = Mlp;
+
+impl Subject for Mlp {
+    fn init(device: &Device) -> Self {
+        MlpConfig::new(vec![5, 7, 3]).init(device)
+    }
+
+    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+        let logits = self.forward(wave([6, 5], step, &device_of(&self)));
+        supervised(self, logits, optimizer)
+    }
+
+    fn output(&self) -> Vec<f32> {
+        host(self.forward(wave([4, 5], 99, &device_of(self))))
+    }
+}
+
+pub type SmallCnnSubject = SmallCnn;
+
+impl Subject for SmallCnn {
+    fn init(device: &Device) -> Self {
+        SmallCnnConfig::new([1, 6, 5], 3).with_channels([2, 3]).with_hidden(4).init(device)
+    }
+
+    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+        let logits = self.forward(wave([6, 1, 6, 5], step, &device_of(&self)));
+        supervised(self, logits, optimizer)
+    }
+
+    fn output(&self) -> Vec<f32> {
+        host(self.forward(wave([2, 1, 6, 5], 99, &device_of(self))))
+    }
+}
+
+/// A linear network with a noise state, stepped together.
+#[derive(Module, Debug)]
+pub struct SopSubject {
+    network: Linear,
+    sop: Sop,
+}
+
+fn sop_config() -> SopConfig {
+    SopConfig::new(LabelFingerprint::of(&LABELS, 3)).with_init_std(0.3).with_lr_u(0.5).with_lr_v(0.5)
+}
+
+/// Trains on four of the six samples, so that some rows stay as they are.
+fn sop_step(
+    network: Linear,
+    sop: Sop,
+    views: usize,
+    optimizer: &mut ModuleOptimizer,
+    step: usize,
+) -> (Linear, Sop) {
+    let device = device_of(&network);
+    let batch: Vec<usize> = (0..4).map(|i| (i + step) % LABELS.len()).collect();
+    let labels: Vec<usize> = batch.iter().map(|&index| LABELS[index]).collect();
+    let logits = network.forward(wave([4 * views, 5], step, &device));
+    let output = sop.forward(integers(&batch, &device), logits, integers(&labels, &device));
+    let gradients = GradientsParams::from_grads(output.loss.backward(), &network);
+    (optimizer.step(0.05, network, gradients), sop.apply(output.update))
+}
+
+fn sop_output(network: &Linear, sop: &Sop) -> Vec<f32> {
+    let mut output = host(network.forward(wave([4, 5], 99, &device_of(network))));
+    output.extend(sop.scores());
+    output.extend(host(sop.v.val()));
+    output
+}
+
+impl Subject for SopSubject {
+    fn init(device: &Device) -> Self {
+        Self { network: LinearConfig::new(5, 3).init(device), sop: sop_config().init(device) }
+    }
+
+    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+        let (network, sop) = sop_step(self.network, self.sop, 1, optimizer, step);
+        Self { network, sop }
+    }
+
+    fn output(&self) -> Vec<f32> {
+        sop_output(&self.network, &self.sop)
+    }
+}
+
+/// The same with two views, the extra terms, and the projection of the paper's routing.
+#[derive(Module, Debug)]
+pub struct SopPlusSubject {
+    network: Linear,
+    sop: Sop,
+}
+
+impl Subject for SopPlusSubject {
+    fn init(device: &Device) -> Self {
+        let config = sop_config().plus().with_routing(SopRouting::Paper);
+        Self { network: LinearConfig::new(5, 3).init(device), sop: config.init(device) }
+    }
+
+    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+        let (network, sop) = sop_step(self.network, self.sop, 2, optimizer, step);
+        Self { network, sop }
+    }
+
+    fn output(&self) -> Vec<f32> {
+        sop_output(&self.network, &self.sop)
+    }
+}

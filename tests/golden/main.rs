@@ -1,0 +1,70 @@
+//! Golden vectors: results of reference implementations, one JSON file per case.
+//!
+//! Every kind is one test of exactly its name, which reads every file of its kind below
+//! `tests/golden` (or `$FIREBRICK_GOLDEN`), on the devices of `$FIREBRICK_DEVICES`. To add a kind,
+//! write a function that checks one [`Case`] and a test of three lines below.
+#![recursion_limit = "256"]
+
+mod case;
+#[path = "../support/devices.rs"]
+mod devices;
+mod sop;
+
+use case::{Case, Failure, cases_of};
+use devices::Named;
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+
+/// Where a device kind is checked.
+pub struct Target {
+    pub device: Device,
+    pub dtype: DType,
+}
+
+impl Target {
+    /// A float tensor in the target's float type.
+    pub fn float<const D: usize>(&self, values: Vec<f64>, shape: [usize; D]) -> Tensor<D> {
+        Tensor::from_data(TensorData::new(values, shape), (&self.device, self.dtype))
+    }
+
+    /// A list of integers.
+    pub fn integers(&self, values: &[usize]) -> Tensor<1, Int> {
+        let values: Vec<i64> = values.iter().map(|&value| value as i64).collect();
+        let len = values.len();
+        Tensor::from_data(TensorData::new(values, [len]), &self.device)
+    }
+}
+
+/// Checks every file of a device kind on every device and float type.
+fn device_kind(kind: &str, check: fn(&Case, &Target) -> Result<(), Failure>) {
+    let devices = devices::chosen();
+    let cases = cases_of(kind);
+    if cases.is_empty() {
+        println!("{kind}: skipped");
+        return;
+    }
+    let mut failures = Vec::new();
+    for Named { name, device } in &devices {
+        for &dtype in (Named { name: name.clone(), device: device.clone() }).dtypes() {
+            let target = Target { device: device.clone().autodiff(), dtype };
+            for case in &cases {
+                if let Err(failure) = check(case, &target) {
+                    failures.push(format!("{} on {name} in {dtype:?}: {failure}", case.file()));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{kind}: {} failures\n{}", failures.len(), failures.join("\n"));
+    let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
+    println!("{kind}: {} files on {}", cases.len(), names.join(", "));
+}
+
+#[test]
+fn sop_loss() {
+    device_kind("sop_loss", sop::loss);
+}
+
+#[test]
+fn sop_trajectory() {
+    device_kind("sop_trajectory", sop::trajectory);
+}
