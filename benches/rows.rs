@@ -77,7 +77,8 @@ fn small_cnn(machine: &Machine) -> Row {
     let labels = integers((0..batch).map(|i| i % 10), &device);
     let loss = CrossEntropyLossConfig::new().init(&device);
     // Multiply-adds of both convolutions and both linear layers; backward costs twice forward.
-    let forward = 2.0 * batch as f64 * (64. * 32. * 9. + 16. * 64. * 32. * 9. + 256. * 128. + 1280.);
+    let forward =
+        2.0 * batch as f64 * (64. * 32. * 9. + 16. * 64. * 32. * 9. + 256. * 128. + 1280.);
     Row {
         name: format!("training step of the digits' CNN, B={batch}"),
         pytorch: format!("small_cnn {batch}"),

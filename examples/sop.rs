@@ -18,7 +18,6 @@ use anyhow::Result;
 use burn::tensor::Device;
 use clap::Parser;
 use firebrick::device;
-use firebrick::prelude::*;
 use firebrick_harness::claims::{Claims, mean_std, table};
 use firebrick_harness::progress::Progress;
 use firebrick_harness::run::Run;
@@ -82,7 +81,11 @@ fn report(name: &str, settings: &Settings, outcomes: &[Outcome]) {
     let flipped = outcomes.iter().map(|outcome| outcome.realized_rate).collect::<Vec<_>>();
     println!(
         "\n{} on {name}: {} noise, {:.1} % of the training labels wrong, {} seed(s), {} epochs",
-        settings.dataset, settings.noise, 100.0 * mean_std(&flipped).0, settings.seeds.len(), settings.epochs
+        settings.dataset,
+        settings.noise,
+        100.0 * mean_std(&flipped).0,
+        settings.seeds.len(),
+        settings.epochs
     );
     let columns: [(&str, Value); 7] = [
         ("test accuracy", |o| o.test_accuracy),
@@ -111,7 +114,12 @@ fn check(claims: &mut Claims, settings: &Settings, outcomes: &[Outcome]) {
     let of = |method, value: Value| mean(outcomes, method, value);
     let (ce, sop) = (of("ce", |o| o.test_accuracy), of("sop", |o| o.test_accuracy));
     let auc = of("sop", |o| o.auc);
-    claims.check_quick("scores rank wrong labels first (AUC)", "> 0.6", format!("{auc:.3}"), auc > 0.6);
+    claims.check_quick(
+        "scores rank wrong labels first (AUC)",
+        "> 0.6",
+        format!("{auc:.3}"),
+        auc > 0.6,
+    );
     if !settings.has_claims() {
         return;
     }
@@ -127,5 +135,10 @@ fn check(claims: &mut Claims, settings: &Settings, outcomes: &[Outcome]) {
     }
     let (ce, sop) = (of("ce", |o| o.memorized), of("sop", |o| o.memorized));
     let here = format!("{ce:.3} and {sop:.3}");
-    claims.check("wrong labels memorized, CE and SOP", "CE at least twice SOP", here, ce >= 2.0 * sop);
+    claims.check(
+        "wrong labels memorized, CE and SOP",
+        "CE at least twice SOP",
+        here,
+        ce >= 2.0 * sop,
+    );
 }

@@ -121,7 +121,8 @@ pub fn parse(name: &str) -> Result<Device, DeviceError> {
 /// # Errors
 /// As [`parse`], and [`DeviceError::Empty`].
 pub fn parse_list(names: &str) -> Result<Vec<(String, Device)>, DeviceError> {
-    let names: Vec<&str> = names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let names: Vec<&str> =
+        names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
     if names.is_empty() {
         return Err(DeviceError::Empty);
     }
@@ -207,9 +208,10 @@ fn create(name: &str, backend: &'static str, suffix: Suffix) -> Result<Device, D
                 return Err(DeviceError::Unknown { name: name.into() });
             };
             let host = burn::tensor::remote::RemoteHost::websocket(&address);
-            Device::remote_options(&host)
-                .init()
-                .map_err(|error| DeviceError::Connect { name: name.into(), message: error.to_string() })
+            Device::remote_options(&host).init().map_err(|error| DeviceError::Connect {
+                name: name.into(),
+                message: error.to_string(),
+            })
         }
         _ => Err(DeviceError::NotCompiled { name: name.into(), feature: backend }),
     }
@@ -278,7 +280,16 @@ mod tests {
 
     #[test]
     fn a_suffix_that_cannot_be_read_is_an_error_that_quotes_it() {
-        let bad = ["cuda:one", "flex:1", "wgpu:tiny", "wgpu:discrete:x", "wgpu:cpu:1", "remote:host", "remote", "cuda:-1"];
+        let bad = [
+            "cuda:one",
+            "flex:1",
+            "wgpu:tiny",
+            "wgpu:discrete:x",
+            "wgpu:cpu:1",
+            "remote:host",
+            "remote",
+            "cuda:-1",
+        ];
         for name in bad {
             let error = parse(name).unwrap_err();
             assert!(matches!(error, DeviceError::Suffix { .. }), "{name}: {error}");

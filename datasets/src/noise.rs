@@ -315,7 +315,10 @@ mod tests {
                     let found = noisy.transition[class][given];
                     let four_errors = 4.0 * (model * (1.0 - model) / count).sqrt();
                     let off = (found - model).abs();
-                    assert!(off <= four_errors + 1e-12, "{noise} {class} {given}: {found}, {model}");
+                    assert!(
+                        off <= four_errors + 1e-12,
+                        "{noise} {class} {given}: {found}, {model}"
+                    );
                 }
             }
         }

@@ -4,10 +4,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use burn::data::dataset::Dataset;
-use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::module::Module;
 use burn::optim::SgdConfig;
 use burn::optim::decay::WeightDecayConfig;
+use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::tensor::Device;
 use burn::train::Learner;
@@ -166,10 +165,12 @@ impl<'a> Experiment<'a> {
                 (LabeledDataset::new(train), test[1].clone(), test[0].clone())
             }
             ("idx", Some(folder)) => {
-                let all = LabeledDataset::new(idx::load(folder, Part::Train, &IdxOptions::default())?);
+                let all =
+                    LabeledDataset::new(idx::load(folder, Part::Train, &IdxOptions::default())?);
                 let test = idx::load(folder, Part::Test, &IdxOptions::default())?;
                 let valid = (all.len() / 10).min(2000);
-                let parts = split(all.clone(), &[settings.train_size.min(all.len() - valid), valid])?;
+                let parts =
+                    split(all.clone(), &[settings.train_size.min(all.len() - valid), valid])?;
                 (parts[0].clone(), parts[1].clone(), LabeledDataset::new(test))
             }
             _ => {
@@ -274,7 +275,8 @@ impl<'a> Experiment<'a> {
         let train = predictions(&model.network, &self.train)?;
         let given = self.train.labels();
         let wrong = self.flipped.iter().filter(|&&flipped| flipped).count();
-        let memorized = (0..given.len()).filter(|&i| self.flipped[i] && train[i] == given[i]).count();
+        let memorized =
+            (0..given.len()).filter(|&i| self.flipped[i] && train[i] == given[i]).count();
         let mut outcome = Outcome {
             device: String::new(),
             method: method.into(),

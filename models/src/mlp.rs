@@ -83,7 +83,7 @@ mod tests {
             layer.bias = None;
         }
         let output = network.forward(Tensor::from_data([[2.0], [-1.0]], &device));
-        assert_eq!(output.into_data().to_vec::<f32>().unwrap(), [-4.0, 3.0]);
+        assert_eq!(output.into_data().try_to_vec::<f32>().unwrap(), [-4.0, 3.0]);
     }
 
     #[test]

@@ -16,7 +16,7 @@
 //! let device = Device::flex();
 //! let labels = Tensor::<1, Int>::from_data([2, 0], &device);
 //! let rows = one_hot(labels, 3, burn::tensor::DType::F32);
-//! assert_eq!(rows.into_data().to_vec::<f32>().unwrap(), [0., 0., 1., 1., 0., 0.]);
+//! assert_eq!(rows.into_data().try_to_vec::<f32>().unwrap(), [0., 0., 1., 1., 0., 0.]);
 //! ```
 #![recursion_limit = "256"]
 

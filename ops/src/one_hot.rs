@@ -23,13 +23,17 @@ use burn::tensor::{DType, Int, Tensor};
 ///
 /// let labels = Tensor::<1, Int>::from_data([1, 0], &Device::flex());
 /// let rows = one_hot(labels, 2, DType::F32);
-/// assert_eq!(rows.into_data().to_vec::<f32>().unwrap(), [0.0, 1.0, 1.0, 0.0]);
+/// assert_eq!(rows.into_data().try_to_vec::<f32>().unwrap(), [0.0, 1.0, 1.0, 0.0]);
 /// ```
 pub fn one_hot(labels: Tensor<1, Int>, num_classes: usize, dtype: DType) -> Tensor<2> {
     assert!(num_classes > 0, "one_hot: num_classes must be positive, got 0");
     assert!(dtype.is_float(), "one_hot: dtype must be a float type, got {dtype:?}");
     let labels = labels.without_autodiff();
     let [batch] = labels.dims();
+    if batch == 0 {
+        // Burn's `expand` refuses a length of zero.
+        return Tensor::empty([0, num_classes], (&labels.device(), dtype));
+    }
     let classes =
         Tensor::<1, Int>::arange(0..num_classes as i64, (&labels.device(), labels.dtype()));
     let given = labels.reshape([batch, 1]).expand([batch, num_classes]);
@@ -48,14 +52,14 @@ mod tests {
         let labels = Tensor::<1, Int>::from_data([2, 0, 1], &Device::flex());
         let rows = one_hot(labels, 3, DType::F64);
         let expected = [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
-        assert_eq!(rows.into_data().to_vec::<f64>().unwrap(), expected);
+        assert_eq!(rows.into_data().try_to_vec::<f64>().unwrap(), expected);
     }
 
     #[test]
     fn gives_zeros_for_labels_outside_the_range() {
         let labels = Tensor::<1, Int>::from_data([-1, 2], &Device::flex());
         let rows = one_hot(labels, 2, DType::F32);
-        assert_eq!(rows.into_data().to_vec::<f32>().unwrap(), [0.0; 4]);
+        assert_eq!(rows.into_data().try_to_vec::<f32>().unwrap(), [0.0; 4]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 /// let indices = Tensor::<1, Int>::from_data([2, 0, 2], &device);
 /// let values = Tensor::<2>::from_data([[1.0], [5.0], [1.0]], &device);
 /// let table = add_rows(table, indices, values);
-/// assert_eq!(table.into_data().to_vec::<f32>().unwrap(), [5.0, 0.0, 2.0]);
+/// assert_eq!(table.into_data().try_to_vec::<f32>().unwrap(), [5.0, 0.0, 2.0]);
 /// ```
 pub fn add_rows(table: Tensor<2>, indices: Tensor<1, Int>, values: Tensor<2>) -> Tensor<2> {
     check_shapes("add_rows", &table, &indices, &values);
@@ -75,7 +75,7 @@ mod tests {
     use burn::tensor::Device;
 
     fn numbers(tensor: Tensor<2>) -> Vec<f32> {
-        tensor.into_data().to_vec().unwrap()
+        tensor.into_data().try_to_vec().unwrap()
     }
 
     #[test]
@@ -110,7 +110,11 @@ mod tests {
     fn accepts_an_empty_batch() {
         let device = Device::flex();
         let indices = Tensor::<1, Int>::from_data([0; 0], &device);
-        let table = add_rows(Tensor::ones([2, 2], &device), indices.clone(), Tensor::zeros([0, 2], &device));
+        let table = add_rows(
+            Tensor::ones([2, 2], &device),
+            indices.clone(),
+            Tensor::zeros([0, 2], &device),
+        );
         assert_eq!(numbers(clamp_rows(table, indices, 0.0, 0.5)), [1.0; 4]);
     }
 

@@ -189,7 +189,7 @@ mod tests {
         let dataset = dataset().select(&[4, 1, 0]).with_labels(vec![2, 2, 0]);
         let loader = dataset.loader::<2>(2).device(Device::flex());
         let batch = loader.iter().next().unwrap().unwrap();
-        assert_eq!(batch.inputs.into_data().to_vec::<f32>().unwrap(), [8., 9., 2., 3.]);
+        assert_eq!(batch.inputs.into_data().try_to_vec::<f32>().unwrap(), [8., 9., 2., 3.]);
         assert_eq!(batch.labels.into_data().iter::<i64>().collect::<Vec<_>>(), [2, 2]);
         assert_eq!(batch.indices.into_data().iter::<i64>().collect::<Vec<_>>(), [0, 1]);
     }

@@ -236,7 +236,10 @@ mod tests {
     #[test]
     fn drops_an_incomplete_batch_only_when_asked() {
         let sizes = |loader: EpochLoader<char, Vec<Indexed<char>>>| {
-            (loader.num_items(), loader.iter().map(|batch| batch.unwrap().len()).collect::<Vec<_>>())
+            (
+                loader.num_items(),
+                loader.iter().map(|batch| batch.unwrap().len()).collect::<Vec<_>>(),
+            )
         };
         assert_eq!(sizes(loader(3)), (7, vec![3, 3, 1]));
         assert_eq!(sizes(loader(3).drop_last()), (6, vec![3, 3]));

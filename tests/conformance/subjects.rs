@@ -100,7 +100,10 @@ pub struct SopSubject {
 }
 
 fn sop_config() -> SopConfig {
-    SopConfig::new(LabelFingerprint::of(&LABELS, 3)).with_init_std(0.3).with_lr_u(0.5).with_lr_v(0.5)
+    SopConfig::new(LabelFingerprint::of(&LABELS, 3))
+        .with_init_std(0.3)
+        .with_lr_u(0.5)
+        .with_lr_v(0.5)
 }
 
 /// Trains on four of the six samples, so that some rows stay as they are.

@@ -165,7 +165,9 @@ impl Case {
             let expected: usize = stored.shape.iter().product();
             if stored.data.len() != expected {
                 let found = stored.data.len();
-                return Err(fail(format!("tensor {name}: shape asks for {expected} values, found {found}")));
+                return Err(fail(format!(
+                    "tensor {name}: shape asks for {expected} values, found {found}"
+                )));
             }
         }
         Ok(case)
@@ -176,9 +178,16 @@ impl Case {
         self.params.get(name).filter(|value| !value.is_null())
     }
 
-    fn param<T>(&self, name: &str, what: &str, read: impl Fn(&Value) -> Option<T>) -> Result<T, Failure> {
-        let value = self.optional(name).ok_or_else(|| Failure(format!("parameter {name} is missing")))?;
-        read(value).ok_or_else(|| Failure(format!("parameter {name}: expected {what}, found {value}")))
+    fn param<T>(
+        &self,
+        name: &str,
+        what: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<T, Failure> {
+        let value =
+            self.optional(name).ok_or_else(|| Failure(format!("parameter {name} is missing")))?;
+        read(value)
+            .ok_or_else(|| Failure(format!("parameter {name}: expected {what}, found {value}")))
     }
 
     pub fn f64(&self, name: &str) -> Result<f64, Failure> {
@@ -195,17 +204,15 @@ impl Case {
 
     /// A field of a parameter that is an object.
     pub fn field(&self, name: &str, field: &str) -> Result<&Value, Failure> {
-        let value = self.optional(name).ok_or_else(|| Failure(format!("parameter {name} is missing")))?;
-        value.get(field).ok_or_else(|| Failure(format!("parameter {name}: {field} is missing in {value}")))
+        let value =
+            self.optional(name).ok_or_else(|| Failure(format!("parameter {name} is missing")))?;
+        value
+            .get(field)
+            .ok_or_else(|| Failure(format!("parameter {name}: {field} is missing in {value}")))
     }
 
     fn stored(&self, name: &str) -> Result<&Stored, Failure> {
         self.tensors.get(name).ok_or_else(|| Failure(format!("tensor {name} is missing")))
-    }
-
-    /// Whether the file has a tensor of this name.
-    pub fn has(&self, name: &str) -> bool {
-        self.tensors.contains_key(name)
     }
 
     /// A tensor's values, row-major, and its shape.
@@ -247,11 +254,10 @@ impl Case {
         tolerance: Tolerance,
     ) -> Result<(), Failure> {
         let stored = self.stored(name)?;
-        let shape: [usize; D] = stored
-            .shape
-            .get(1..)
-            .and_then(|shape| shape.try_into().ok())
-            .ok_or_else(|| Failure(format!("tensor {name}: unexpected shape {:?}", stored.shape)))?;
+        let shape: [usize; D] =
+            stored.shape.get(1..).and_then(|shape| shape.try_into().ok()).ok_or_else(|| {
+                Failure(format!("tensor {name}: unexpected shape {:?}", stored.shape))
+            })?;
         let size: usize = shape.iter().product();
         let part: Vec<f64> = stored.data[index * size..(index + 1) * size]
             .iter()
@@ -280,24 +286,29 @@ impl Case {
         tolerance: Tolerance,
     ) -> Result<(), Failure> {
         if found.shape()[..] != shape {
-            return Err(Failure(format!("{name}: expected the shape {shape:?}, found {:?}", found.shape())));
+            return Err(Failure(format!(
+                "{name}: expected the shape {shape:?}, found {:?}",
+                found.shape()
+            )));
         }
         let found: Vec<f64> = found.iter::<f64>().collect();
-        let largest = expected.iter().filter(|x| x.is_finite()).fold(0.0f64, |max, x| max.max(x.abs()));
+        let largest =
+            expected.iter().filter(|x| x.is_finite()).fold(0.0f64, |max, x| max.max(x.abs()));
         let absolute = tolerance.absolute * largest.min(1.0);
         // Above 1 a value is out of tolerance; NaN agrees with NaN only.
         let badness = |(expected, found): (&f64, &f64)| match (expected.is_nan(), found.is_nan()) {
             (true, true) => 0.0,
             (false, false) if expected == found => 0.0,
-            (false, false) => (expected - found).abs() / (absolute + tolerance.relative * expected.abs()),
+            (false, false) => {
+                (expected - found).abs() / (absolute + tolerance.relative * expected.abs())
+            }
             _ => f64::INFINITY,
         };
-        let (worst, bad) = expected
-            .iter()
-            .zip(&found)
-            .map(badness)
-            .enumerate()
-            .fold((0, 0.0), |worst, (index, bad)| if bad > worst.1 { (index, bad) } else { worst });
+        let (worst, bad) =
+            expected.iter().zip(&found).map(badness).enumerate().fold(
+                (0, 0.0),
+                |worst, (index, bad)| if bad > worst.1 { (index, bad) } else { worst },
+            );
         if bad <= 1.0 {
             return Ok(());
         }
@@ -399,7 +410,8 @@ mod tests {
         let tolerance = Tolerance { absolute: 1e-5, relative: 0.0 };
         let device = Device::flex();
         let found = Tensor::<1>::from_data([1.5, f32::NAN], &device);
-        let message = cases[0].compare("a", found, tolerance).expect_err("1.5 is not 1").to_string();
+        let message =
+            cases[0].compare("a", found, tolerance).expect_err("1.5 is not 1").to_string();
         assert!(message.starts_with("a[0]: expected 1e0, found 1.5e0"), "{message}");
         let number = Tensor::<1>::from_data([1.0, 0.0], &device);
         assert!(cases[0].compare("a", number, tolerance).is_err(), "NaN is expected");

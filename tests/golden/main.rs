@@ -11,13 +11,14 @@ mod devices;
 mod sop;
 
 use case::{Case, Failure, cases_of};
-use devices::Named;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 /// Where a device kind is checked.
 pub struct Target {
+    /// An autodiff device.
     pub device: Device,
+    /// The float type of all tensors.
     pub dtype: DType,
 }
 
@@ -44,12 +45,13 @@ fn device_kind(kind: &str, check: fn(&Case, &Target) -> Result<(), Failure>) {
         return;
     }
     let mut failures = Vec::new();
-    for Named { name, device } in &devices {
-        for &dtype in (Named { name: name.clone(), device: device.clone() }).dtypes() {
-            let target = Target { device: device.clone().autodiff(), dtype };
+    for named in &devices {
+        for &dtype in named.dtypes() {
+            let target = Target { device: named.device.clone().autodiff(), dtype };
             for case in &cases {
                 if let Err(failure) = check(case, &target) {
-                    failures.push(format!("{} on {name} in {dtype:?}: {failure}", case.file()));
+                    let (file, name) = (case.file(), &named.name);
+                    failures.push(format!("{file} on {name} in {dtype:?}: {failure}"));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! SOP: loss, gradients and training trajectories of the authors' code.
 
-use burn::module::{Module, Param};
+use burn::module::Param;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
@@ -144,7 +144,10 @@ impl Run {
             let (losses, _) = case.values::<1>("loss")?;
             let found = loss.inner().into_scalar::<f64>();
             if (found - losses[step]).abs() > 1e-4 * losses[step].abs() {
-                return Err(Failure::new(format!("loss[{step}]: expected {}, found {found}", losses[step])));
+                return Err(Failure::new(format!(
+                    "loss[{step}]: expected {}, found {found}",
+                    losses[step]
+                )));
             }
         }
         Ok(())
@@ -189,7 +192,8 @@ fn optimizer(case: &Case) -> Result<ModuleOptimizer, Failure> {
         return Err(Failure::new(format!("model_optimizer: unknown kind {kind}")));
     }
     let nesterov = case.field("model_optimizer", "nesterov")?.as_bool();
-    let nesterov = nesterov.ok_or_else(|| Failure::new("model_optimizer: nesterov must be a bool"))?;
+    let nesterov =
+        nesterov.ok_or_else(|| Failure::new("model_optimizer: nesterov must be a bool"))?;
     let (momentum, decay) = (number(case, "momentum")?, number(case, "weight_decay")?);
     let mut config = SgdConfig::new();
     if momentum != 0.0 {

@@ -140,9 +140,8 @@ fn file(folder: &Path, part: &str, epoch: usize) -> PathBuf {
 /// The last epoch of which every part is there; 0 if there is none.
 fn newest_complete(folder: &Path) -> usize {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    let epoch = |name: &str| {
-        name.strip_prefix("model-")?.strip_suffix(".bpk")?.parse::<usize>().ok()
-    };
+    let epoch =
+        |name: &str| name.strip_prefix("model-")?.strip_suffix(".bpk")?.parse::<usize>().ok();
     entries
         .filter_map(|entry| epoch(entry.ok()?.file_name().to_str()?))
         .filter(|&epoch| PARTS.iter().all(|part| file(folder, part, epoch).is_file()))
@@ -212,7 +211,8 @@ impl EpochLog {
 impl MetricLogger for EpochLog {
     fn log(&mut self, update: MetricsUpdate, epoch: usize, split: &Split) {
         for update in update.entries_numeric {
-            let is = |definition: &&MetricDefinition| definition.metric_id == update.entry.metric_id;
+            let is =
+                |definition: &&MetricDefinition| definition.metric_id == update.entry.metric_id;
             let value = match (&update.numeric_entry, &update.running_entry) {
                 (Some(last @ NumericEntry::Final(_)), _) | (_, Some(last)) => last.current(),
                 _ => continue,
@@ -232,7 +232,8 @@ impl MetricLogger for EpochLog {
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         let split = split.to_string();
         let rows = history.0.iter();
-        let rows = rows.filter(|row| row.epoch == epoch && row.metric == name && row.split == split);
+        let rows =
+            rows.filter(|row| row.epoch == epoch && row.metric == name && row.split == split);
         Ok(rows.map(|row| NumericEntry::Final(row.value)).collect())
     }
 
@@ -259,7 +260,9 @@ mod tests {
     fn resumes_from_the_newest_checkpoint_that_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(newest_complete(&folder.path().join("none")), 0);
-        for (part, epoch) in [("model", 3), ("optim", 3), ("scheduler", 3), ("model", 4), ("optim", 4)] {
+        for (part, epoch) in
+            [("model", 3), ("optim", 3), ("scheduler", 3), ("model", 4), ("optim", 4)]
+        {
             fs::write(file(folder.path(), part, epoch), "").unwrap();
         }
         fs::write(folder.path().join("model-x.bpk"), "").unwrap();

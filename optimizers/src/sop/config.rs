@@ -63,7 +63,10 @@ impl LabelFingerprint {
     /// If there are no labels, fewer than two classes, or a label is not below `num_classes`.
     pub fn of(labels: &[usize], num_classes: usize) -> Self {
         assert!(!labels.is_empty(), "LabelFingerprint: labels must not be empty");
-        assert!(num_classes >= 2, "LabelFingerprint: num_classes must be at least 2, got {num_classes}");
+        assert!(
+            num_classes >= 2,
+            "LabelFingerprint: num_classes must be at least 2, got {num_classes}"
+        );
         let mut hasher = Sha256::new();
         for (index, &label) in labels.iter().enumerate() {
             assert!(
@@ -80,7 +83,12 @@ impl LabelFingerprint {
     /// As four numbers of at most 31 bits, which every backend's integers can hold.
     pub(super) fn to_words(self) -> [i32; 4] {
         let low = |word: u64| (word & 0x7fff_ffff) as i32;
-        [low(self.num_samples as u64), low(self.num_classes as u64), low(self.hash >> 31), low(self.hash)]
+        [
+            low(self.num_samples as u64),
+            low(self.num_classes as u64),
+            low(self.hash >> 31),
+            low(self.hash),
+        ]
     }
 
     pub(super) fn from_words(words: &[i64]) -> Self {
@@ -95,7 +103,11 @@ impl LabelFingerprint {
 
 impl fmt::Display for LabelFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} samples of {} classes with hash {:016x}", self.num_samples, self.num_classes, self.hash)
+        write!(
+            f,
+            "{} samples of {} classes with hash {:016x}",
+            self.num_samples, self.num_classes, self.hash
+        )
     }
 }
 
@@ -123,8 +135,8 @@ pub struct SopConfig {
     #[config(default = "SopRouting::Joint")]
     pub routing: SopRouting,
     /// Whether the touched rows of `u` and `v` are projected to `[-1, 1]` after a step. `None`:
-    /// yes for `Paper`, no for `Joint`. Without it an entry that passes 1 is frozen there, since
-    /// the clamp of its square has no gradient.
+    /// yes for `Paper`, no for `Joint`. Either way an entry that reaches 1 stays there, because the
+    /// clamp of its square has no gradient from 1 on.
     pub project: Option<bool>,
     /// Weight of the class-balance term; SOP+ uses 0.1.
     #[config(default = 0.0)]
@@ -209,7 +221,10 @@ impl SopConfig {
         assert!(num_classes >= 2, "SopConfig: num_classes must be at least 2, got {num_classes}");
         let positive = [("init_std", self.init_std), ("epsilon", self.epsilon)];
         for (name, value) in positive {
-            assert!(value > 0.0 && value.is_finite(), "SopConfig: {name} must be positive, got {value}");
+            assert!(
+                value > 0.0 && value.is_finite(),
+                "SopConfig: {name} must be positive, got {value}"
+            );
         }
         assert!(
             self.epsilon * (num_classes as f64) < 1.0,
@@ -223,7 +238,10 @@ impl SopConfig {
             ("consistency", self.consistency),
         ];
         for (name, value) in not_negative {
-            assert!(value >= 0.0 && value.is_finite(), "SopConfig: {name} must not be negative, got {value}");
+            assert!(
+                value >= 0.0 && value.is_finite(),
+                "SopConfig: {name} must not be negative, got {value}"
+            );
         }
     }
 
@@ -259,7 +277,7 @@ mod tests {
         let labels = LabelFingerprint::of(&vec![0; 5000], 4);
         let start = |seed| {
             let sop = SopConfig::new(labels).with_seed(seed).init(&Device::flex());
-            sop.v.val().into_data().to_vec::<f32>().unwrap()
+            sop.v.val().into_data().try_to_vec::<f32>().unwrap()
         };
         let (a, b) = (start(1), start(2));
         assert_eq!(a, start(1));
@@ -282,7 +300,8 @@ mod tests {
 
     #[test]
     fn settings_survive_json() {
-        let config = SopConfig::preset(LabelFingerprint::of(&[0, 1], 2), SopPreset::SmallData).plus();
+        let config =
+            SopConfig::preset(LabelFingerprint::of(&[0, 1], 2), SopPreset::SmallData).plus();
         let path = tempfile::tempdir().unwrap();
         let path = path.path().join("sop.json");
         config.save(&path).unwrap();

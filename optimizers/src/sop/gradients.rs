@@ -7,10 +7,10 @@
 //! dL/dr_k = (-y_k / r_k - balance / (K m_k) [m_k]) / B
 //! g_k     = dL/dr_k [r_k]
 //! dL/dq_k = (g_k - sum_j g_j q_j / S) / S,   S = sum_j q_j
-//! dL/dp   = dL/dq [p + U - V >= eps] = dL/dU of the cross entropy
+//! dL/dp   = dL/dq [p + U - V > eps] = dL/dU of the cross entropy
 //! e       = 2 (h + U - V - y) / B             = dL/dU = -dL/dV of the squared error
-//! dL/du   = sum_k 2 u y_k (dL/dp + e)_k [u^2 y_k <= 1]       (routing Paper: without e)
-//! dL/dv_k = -2 v_k (1 - y_k) e_k [v_k^2 (1 - y_k) <= 1]
+//! dL/du   = sum_k 2 u y_k (dL/dp + e)_k [u^2 y_k < 1]       (routing Paper: without e)
+//! dL/dv_k = -2 v_k (1 - y_k) e_k [v_k^2 (1 - y_k) < 1]
 //! dL/dz   = p * (dL/dp - sum_k p_k dL/dp_k)
 //! dL/dz2  = consistency (softmax(z2) - p) / B
 //! ```
@@ -54,9 +54,10 @@ impl Gradients {
         let p = forward.probabilities.clone();
         let mean = (p.clone() * through.clone()).sum_dim(1);
         let logits = p.clone() * (through - mean);
-        let second_view = batch.second_view.as_ref().map(|second| {
-            (softmax(second.clone(), 1) - p) * (config.consistency / rows)
-        });
+        let second_view = batch
+            .second_view
+            .as_ref()
+            .map(|second| (softmax(second.clone(), 1) - p) * (config.consistency / rows));
         Self { logits, second_view, u, v }
     }
 }
@@ -77,11 +78,11 @@ fn corrected_gradient(config: &SopConfig, batch: &Batch, forward: &Forward) -> T
     let sum = forward.sum.clone();
     let mean = (gradient.clone() * forward.floored.clone()).sum_dim(1) / sum.clone();
     let gradient = (gradient - mean) / sum;
-    gradient.mask_fill(forward.raw.clone().lower_scalar(config.epsilon), 0.0)
+    gradient.mask_fill(forward.raw.clone().lower_equal_scalar(config.epsilon), 0.0)
 }
 
 /// 1 where the upper clamp of a square is open, else 0.
 fn forward_open(square: Tensor<2>) -> Tensor<2> {
     let dtype = square.dtype();
-    square.lower_equal_scalar(1.0).float().cast(dtype)
+    square.lower_scalar(1.0).float().cast(dtype)
 }

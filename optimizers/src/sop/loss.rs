@@ -94,8 +94,8 @@ impl Forward {
         let [_, num_classes] = batch.given.dims();
         let epsilon = config.epsilon;
         let others = batch.given.clone().neg() + 1.0;
-        let wrong = (batch.u.clone().powi_scalar(2) * batch.given.clone()).clamp(0.0, 1.0);
-        let other = (batch.v.clone().powi_scalar(2) * others).clamp(0.0, 1.0);
+        let wrong = saturate(batch.u.clone().powi_scalar(2) * batch.given.clone());
+        let other = saturate(batch.v.clone().powi_scalar(2) * others);
         let probabilities = softmax(batch.logits.clone(), 1);
 
         let raw = probabilities.clone() + wrong.clone() - other.clone().detach();
@@ -118,13 +118,14 @@ impl Forward {
     /// Steps 5 and 7 to 10.
     pub fn terms(&self, config: &SopConfig, batch: &Batch) -> SopTerms {
         let [rows, num_classes] = batch.given.dims();
-        let rows = rows as f64;
+        // Burn's derivative of a division by a scalar rounds to 32 bits; a product does not.
+        let per_row = 1.0 / rows as f64;
         let log_corrected = self.corrected.clone().log();
-        let cross_entropy = (log_corrected * batch.given.clone()).sum().neg() / rows;
-        let squared_error = self.residual.clone().powi_scalar(2).sum() / rows;
+        let cross_entropy = (log_corrected * batch.given.clone()).sum() * -per_row;
+        let squared_error = self.residual.clone().powi_scalar(2).sum() * per_row;
         let zero = || cross_entropy.clone().inner().zeros_like();
         let balance = if config.balance > 0.0 {
-            self.mean_corrected(config).log().sum().neg() / num_classes as f64
+            self.mean_corrected(config).log().sum() * (-1.0 / num_classes as f64)
         } else {
             zero()
         };
@@ -133,7 +134,7 @@ impl Forward {
                 let first = log_softmax(batch.logits.clone().inner(), 1);
                 let weights = self.probabilities.clone().inner();
                 let difference = log_softmax(second.clone(), 1).neg() + first;
-                (difference * weights).sum() / rows
+                (difference * weights).sum() * per_row
             }
             _ => zero(),
         };
@@ -146,7 +147,15 @@ impl Forward {
     }
 }
 
-/// Where a value lies in `[min, max]`: the entries through which a clamp passes the gradient.
+/// `min(square, 1)` without a gradient from 1 on, as PyTorch's `clamp`. Burn's own passes the
+/// gradient at the bound, and a projected entry sits at exactly 1.
+fn saturate(square: Tensor<2>) -> Tensor<2> {
+    let full = square.clone().inner().greater_equal_scalar(1.0);
+    square.mask_fill(full, 1.0)
+}
+
+/// Where a value lies between `min` and `max`: the entries through which a clamp passes the
+/// gradient, as in PyTorch not at the bounds themselves.
 pub(super) fn inside(value: Tensor<2>, min: f64, max: f64) -> Tensor<2, Bool> {
-    value.clone().greater_equal_scalar(min).bool_and(value.lower_equal_scalar(max))
+    value.clone().greater_scalar(min).bool_and(value.lower_scalar(max))
 }

@@ -137,6 +137,7 @@ impl Sop {
         let dtype = self.v.val().dtype();
         let plain = logits.clone().inner().cast(dtype);
         let indices = indices.without_autodiff();
+        self.check(&indices, &plain);
         let u = self.u.val().inner().select(0, indices.clone());
         let v = self.v.val().inner().select(0, indices.clone());
         let batch = self.batch(&indices, plain, u, v, given);
@@ -146,6 +147,11 @@ impl Sop {
 
         let gradient = match gradients.second_view {
             Some(second) => Tensor::cat(vec![gradients.logits, second], 0),
+            // Without consistency a second view has no influence.
+            None if logits.dims() != gradients.logits.dims() => {
+                let zeros = gradients.logits.zeros_like();
+                Tensor::cat(vec![gradients.logits, zeros], 0)
+            }
             None => gradients.logits,
         };
         let logits = if logits.dtype() == dtype { logits } else { logits.cast(dtype) };
@@ -173,6 +179,7 @@ impl Sop {
         labels: Tensor<1, Int>,
     ) -> (Tensor<1>, SopTerms) {
         let given = self.given(labels, &logits);
+        self.check(&indices, &logits);
         let u = self.u.val().select(0, indices.clone());
         let v = self.v.val().select(0, indices.clone());
         let dtype = v.dtype();
@@ -293,7 +300,8 @@ impl Sop {
     /// record or has other shapes, [`OptimizerError::WrongLabels`] if it was trained on other labels.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Self, OptimizerError> {
         let path = path.as_ref();
-        fs::metadata(path).map_err(|source| OptimizerError::Io { path: path.to_path_buf(), source })?;
+        fs::metadata(path)
+            .map_err(|source| OptimizerError::Io { path: path.to_path_buf(), source })?;
         let record = |source| OptimizerError::Record { path: path.to_path_buf(), source };
         let loaded = ModuleRecord::load(path).map_err(record)?.cast_to_module_dtype();
         let state = self.clone().try_load_record(loaded).map_err(record)?;
@@ -325,6 +333,16 @@ impl Sop {
         one_hot(labels, num_classes, self.v.val().dtype())
     }
 
+    /// What must hold before rows are gathered.
+    fn check(&self, indices: &Tensor<1, Int>, logits: &Tensor<2>) {
+        assert!(indices.dims()[0] > 0, "Sop: the batch must not be empty");
+        if self.config.validate {
+            check_range("indices", indices.clone(), self.config.labels.num_samples);
+            let bad = logits.clone().inner().is_finite().bool_not().any().into_scalar::<bool>();
+            assert!(!bad, "Sop: logits must be finite");
+        }
+    }
+
     /// Splits the views and checks shapes.
     fn batch(
         &self,
@@ -334,9 +352,8 @@ impl Sop {
         v: Tensor<2>,
         given: Tensor<2>,
     ) -> Batch {
-        let LabelFingerprint { num_samples, num_classes, .. } = self.config.labels;
+        let num_classes = self.config.labels.num_classes;
         let ([rows], [logit_rows, columns]) = (indices.dims(), logits.dims());
-        assert!(rows > 0, "Sop: the batch must not be empty");
         assert!(
             given.dims() == [rows, num_classes],
             "Sop: labels must give the shape {:?}, got {:?}",
@@ -355,11 +372,6 @@ impl Sop {
             "Sop: consistency needs logits of two views, {} rows, got {logit_rows}",
             2 * rows
         );
-        if self.config.validate {
-            check_range("indices", indices.clone(), num_samples);
-            let bad = logits.clone().inner().is_finite().bool_not().any().into_scalar::<bool>();
-            assert!(!bad, "Sop: logits must be finite");
-        }
         let two = logit_rows == 2 * rows;
         let second_view = (two && self.config.consistency > 0.0)
             .then(|| logits.clone().slice([rows..2 * rows, 0..columns]));
