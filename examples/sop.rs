@@ -87,7 +87,8 @@ fn report(name: &str, settings: &Settings, outcomes: &[Outcome]) {
         settings.seeds.len(),
         settings.epochs
     );
-    let columns: [(&str, Value); 7] = [
+    let columns: [(&str, Value); 8] = [
+        ("valid. accuracy", |o| o.valid_accuracy),
         ("test accuracy", |o| o.test_accuracy),
         ("wrong labels memorized", |o| o.memorized),
         ("detection AUC", |o| o.auc),
