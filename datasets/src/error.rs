@@ -255,10 +255,19 @@ pub enum DatasetError {
         found: f64,
     },
 
+    /// A class map does not fit the number of classes.
+    #[error("label noise: expected {expected}, found {found} classes")]
+    ClassMap {
+        /// What the map needs.
+        expected: String,
+        /// Number of classes given.
+        found: usize,
+    },
+
     /// A text does not describe label noise.
     #[error(
-        "label noise: expected \"none\", \"symmetric:RATE\", \"symmetric-inclusive:RATE\" or \
-         \"pair:RATE\", found \"{found}\""
+        "label noise: expected \"none\", \"symmetric:RATE\", \"symmetric-inclusive:RATE\", \
+         \"pair:RATE\", \"cifar10:RATE\" or \"superclass:SIZE:RATE\", found \"{found}\""
     )]
     UnknownNoise {
         /// The text given.

@@ -6,8 +6,12 @@
 //! ```text
 //! symmetric             T[k][k] = 1 - r          T[k][j] = r / (K - 1)
 //! symmetric inclusive   T[k][k] = 1 - r + r/K    T[k][j] = r / K
-//! pair flip             T[k][k] = 1 - r          T[k][(k + 1) mod K] = r
+//! class maps            T[k][k] = 1 - r          T[k][m(k)] = r      (1 where m(k) = k)
 //! ```
+//!
+//! The class maps `m` are `(k + 1) mod K` (pair flip), the confusions of CIFAR-10 (truck to
+//! automobile, bird to airplane, cat and dog to each other, deer to horse), and the next class of the
+//! same superclass.
 //!
 //! # References
 //! S. Liu, Z. Zhu, Q. Qu and C. You, *Robust Training under Label Noise by Over-parameterization*,
@@ -47,6 +51,8 @@ use crate::split::shuffle;
 /// | `symmetric:0.4` | [`Symmetric`](Self::Symmetric) |
 /// | `symmetric-inclusive:0.4` | [`SymmetricInclusive`](Self::SymmetricInclusive) |
 /// | `pair:0.3` | [`PairFlip`](Self::PairFlip) |
+/// | `cifar10:0.4` | [`AsymmetricCifar10`](Self::AsymmetricCifar10) |
+/// | `superclass:5:0.4` | [`SuperclassCycle`](Self::SuperclassCycle) |
 ///
 /// # Example
 /// ```
@@ -75,6 +81,22 @@ pub enum LabelNoise {
     },
     /// Each label `k` becomes `(k + 1) mod K`, independently with probability `rate`.
     PairFlip {
+        /// Probability that a label becomes wrong.
+        rate: f64,
+    },
+    /// Confusions of CIFAR-10, each with probability `rate`: truck (9) to automobile (1), bird (2)
+    /// to airplane (0), cat (3) and dog (5) to each other, deer (4) to horse (7). The other classes
+    /// keep their labels. Needs 10 classes.
+    AsymmetricCifar10 {
+        /// Probability that a label of one of the five classes becomes wrong.
+        rate: f64,
+    },
+    /// Each label becomes the next class of its superclass, cyclically, with probability `rate`;
+    /// superclasses are runs of `size` consecutive classes. The usual asymmetric noise of CIFAR-100
+    /// takes `size = 5` after its classes were sorted by superclass.
+    SuperclassCycle {
+        /// Classes per superclass, at least two; divides the number of classes.
+        size: usize,
         /// Probability that a label becomes wrong.
         rate: f64,
     },
@@ -131,8 +153,11 @@ impl LabelNoise {
                 redraw(labels, seed, |label, sample| symmetric(label, num_classes, rate, sample))
             }
             Self::SymmetricInclusive { rate } => inclusive(labels, num_classes, rate, seed),
-            Self::PairFlip { rate } => redraw(labels, seed, |label, sample| {
-                if sample.random::<f64>() < rate { (label + 1) % num_classes } else { label }
+            Self::PairFlip { rate }
+            | Self::AsymmetricCifar10 { rate }
+            | Self::SuperclassCycle { rate, .. } => redraw(labels, seed, |label, sample| {
+                let flips = sample.random::<f64>() < rate;
+                if flips { self.mapped(label, num_classes) } else { label }
             }),
         };
         Ok(NoisyLabels::compare(labels, given, num_classes, self.rate()))
@@ -164,9 +189,12 @@ impl LabelNoise {
                 Self::Symmetric { rate } => rate / (classes - 1.0),
                 Self::SymmetricInclusive { rate } if stays => 1.0 - rate + rate / classes,
                 Self::SymmetricInclusive { rate } => rate / classes,
-                Self::PairFlip { rate } if stays => 1.0 - rate,
-                Self::PairFlip { rate } if given == (class + 1) % num_classes => rate,
-                Self::PairFlip { .. } => 0.0,
+                Self::PairFlip { rate }
+                | Self::AsymmetricCifar10 { rate }
+                | Self::SuperclassCycle { rate, .. } => {
+                    let mapped = self.mapped(class, num_classes);
+                    (1.0 - rate) * f64::from(stays) + rate * f64::from(given == mapped)
+                }
             }
         };
         let row = |class| (0..num_classes).map(|given| entry(class, given)).collect();
@@ -178,7 +206,19 @@ impl LabelNoise {
             Self::None => 0.0,
             Self::Symmetric { rate }
             | Self::SymmetricInclusive { rate }
-            | Self::PairFlip { rate } => rate,
+            | Self::PairFlip { rate }
+            | Self::AsymmetricCifar10 { rate }
+            | Self::SuperclassCycle { rate, .. } => rate,
+        }
+    }
+
+    /// The class that a class map confuses with `class`.
+    fn mapped(&self, class: usize, num_classes: usize) -> usize {
+        match *self {
+            Self::PairFlip { .. } => (class + 1) % num_classes,
+            Self::AsymmetricCifar10 { .. } => [0, 1, 0, 5, 7, 3, 6, 7, 8, 1][class],
+            Self::SuperclassCycle { size, .. } => class / size * size + (class % size + 1) % size,
+            _ => class,
         }
     }
 
@@ -190,7 +230,14 @@ impl LabelNoise {
         if num_classes < 2 {
             return Err(DatasetError::TooFewClasses { found: num_classes });
         }
-        Ok(())
+        let expected = match *self {
+            Self::AsymmetricCifar10 { .. } if num_classes != 10 => "10 classes".to_string(),
+            Self::SuperclassCycle { size, .. } if size < 2 || num_classes % size != 0 => {
+                format!("superclasses of at least 2 classes that divide all, not of {size}")
+            }
+            _ => return Ok(()),
+        };
+        Err(DatasetError::ClassMap { expected, found: num_classes })
     }
 }
 
@@ -223,6 +270,8 @@ impl fmt::Display for LabelNoise {
             Self::Symmetric { .. } => "symmetric",
             Self::SymmetricInclusive { .. } => "symmetric inclusive",
             Self::PairFlip { .. } => "pair flip",
+            Self::AsymmetricCifar10 { .. } => "asymmetric CIFAR-10",
+            Self::SuperclassCycle { .. } => "superclass cycle",
         };
         // Rounded, because 100 times 0.29 is 28.999999999999996.
         let percent = (self.rate() * 1e8).round() / 1e6;
@@ -239,13 +288,18 @@ impl FromStr for LabelNoise {
         if text == "none" {
             return Ok(Self::None);
         }
-        let (name, rate) = text.split_once(':').ok_or_else(unknown)?;
+        let (name, rate) = text.rsplit_once(':').ok_or_else(unknown)?;
         let rate: f64 = rate.trim().parse().map_err(|_| unknown())?;
         let noise = match name.trim() {
             "symmetric" => Self::Symmetric { rate },
             "symmetric-inclusive" => Self::SymmetricInclusive { rate },
             "pair" => Self::PairFlip { rate },
-            _ => return Err(unknown()),
+            "cifar10" => Self::AsymmetricCifar10 { rate },
+            name => {
+                let size =
+                    name.strip_prefix("superclass:").and_then(|size| size.trim().parse().ok());
+                Self::SuperclassCycle { size: size.ok_or_else(unknown)?, rate }
+            }
         };
         if !(0.0..=1.0).contains(&rate) {
             return Err(DatasetError::RateOutOfRange { found: rate });
@@ -288,153 +342,4 @@ fn inclusive(labels: &[usize], num_classes: usize, rate: f64, seed: u64) -> Vec<
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const MODELS: [LabelNoise; 4] = [
-        LabelNoise::None,
-        LabelNoise::Symmetric { rate: 0.4 },
-        LabelNoise::SymmetricInclusive { rate: 0.4 },
-        LabelNoise::PairFlip { rate: 0.3 },
-    ];
-
-    fn labels(len: usize, num_classes: usize) -> Vec<usize> {
-        (0..len).map(|index| index * index % 97 % num_classes).collect()
-    }
-
-    #[test]
-    fn realized_transition_agrees_with_the_model_within_four_standard_errors() {
-        let (original, classes) = (labels(40_000, 5), 5);
-        for noise in MODELS {
-            let noisy = noise.apply(&original, classes, 11).unwrap();
-            let expected = noise.transition_matrix(classes);
-            for (class, row) in expected.iter().enumerate() {
-                let count = original.iter().filter(|&&label| label == class).count() as f64;
-                for (given, &model) in row.iter().enumerate() {
-                    let found = noisy.transition[class][given];
-                    let four_errors = 4.0 * (model * (1.0 - model) / count).sqrt();
-                    let off = (found - model).abs();
-                    assert!(
-                        off <= four_errors + 1e-12,
-                        "{noise} {class} {given}: {found}, {model}"
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn rows_of_the_model_add_up_to_one() {
-        for noise in MODELS {
-            for row in noise.transition_matrix(7) {
-                assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{noise}: {row:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn inclusive_noise_redraws_exactly_the_rounded_up_count() {
-        // Among very many classes hardly a redraw gives the true class again.
-        let original = labels(101, 97);
-        let noise = LabelNoise::SymmetricInclusive { rate: 0.5 };
-        let total: usize = (0..200)
-            .map(|seed| noise.apply(&original, 97, seed).unwrap())
-            .map(|noisy| noisy.flipped.iter().filter(|&&flipped| flipped).count())
-            .inspect(|&flipped| assert!(flipped <= 51))
-            .sum();
-        let expected = 200.0 * 51.0 * 96.0 / 97.0;
-        let four_errors = 4.0 * (expected / 97.0_f64).sqrt();
-        assert!((total as f64 - expected).abs() < four_errors, "{total}, {expected}");
-    }
-
-    #[test]
-    fn rates_zero_and_one_are_exact() {
-        let original = labels(500, 3);
-        for (zero, one) in [
-            (LabelNoise::Symmetric { rate: 0.0 }, LabelNoise::Symmetric { rate: 1.0 }),
-            (LabelNoise::PairFlip { rate: 0.0 }, LabelNoise::PairFlip { rate: 1.0 }),
-        ] {
-            assert_eq!(zero.apply(&original, 3, 0).unwrap().given, original);
-            assert_eq!(one.apply(&original, 3, 0).unwrap().realized_rate, 1.0);
-        }
-        let none = LabelNoise::SymmetricInclusive { rate: 0.0 }.apply(&original, 3, 0).unwrap();
-        assert_eq!(none.given, original);
-    }
-
-    #[test]
-    fn classes_without_samples_keep_the_identity_row() {
-        let noisy = LabelNoise::PairFlip { rate: 1.0 }.apply(&[0, 0], 3, 0).unwrap();
-        assert_eq!(noisy.transition, [[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
-        for noise in MODELS {
-            let nothing = noise.apply(&[], 2, 0).unwrap();
-            assert_eq!((nothing.given.len(), nothing.realized_rate), (0, 0.0));
-            assert_eq!(nothing.transition, [[1.0, 0.0], [0.0, 1.0]]);
-        }
-    }
-
-    #[test]
-    fn a_higher_rate_keeps_the_flips_of_a_lower_one() {
-        let original = labels(2000, 10);
-        let at = |rate| LabelNoise::Symmetric { rate }.apply(&original, 10, 4).unwrap();
-        let (low, high) = (at(0.2), at(0.6));
-        for index in (0..original.len()).filter(|&index| low.flipped[index]) {
-            assert_eq!(low.given[index], high.given[index]);
-        }
-    }
-
-    #[test]
-    fn refuses_what_is_no_noise() {
-        for rate in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
-            let error = LabelNoise::Symmetric { rate }.apply(&[0], 2, 0).unwrap_err();
-            assert!(matches!(error, DatasetError::RateOutOfRange { .. }));
-        }
-        let noise = LabelNoise::PairFlip { rate: 0.1 };
-        let error = noise.apply(&[0], 1, 0).unwrap_err();
-        assert!(matches!(error, DatasetError::TooFewClasses { found: 1 }));
-        let error = noise.apply(&[0, 2], 2, 0).unwrap_err();
-        assert!(matches!(error, DatasetError::LabelOutOfRange { index: 1, label: 2, end: 2, .. }));
-    }
-
-    #[test]
-    fn texts_become_models_and_names() {
-        let parse = |text: &str| text.parse::<LabelNoise>();
-        let texts = ["none", "symmetric:0.4", "symmetric-inclusive:0.4", "pair:0.3"];
-        let names = ["none", "symmetric 40 %", "symmetric inclusive 40 %", "pair flip 30 %"];
-        for ((text, name), noise) in texts.iter().zip(names).zip(MODELS) {
-            assert_eq!(parse(text).unwrap(), noise);
-            assert_eq!(noise.to_string(), name);
-        }
-        assert_eq!(LabelNoise::PairFlip { rate: 0.29 }.to_string(), "pair flip 29 %");
-        assert_eq!(LabelNoise::PairFlip { rate: 0.125 }.to_string(), "pair flip 12.5 %");
-        for text in ["", "symmetric", "symmetric:", "symmetric:x", "pairs:0.3", "none:0.1"] {
-            assert!(matches!(parse(text), Err(DatasetError::UnknownNoise { .. })), "{text}");
-        }
-        for text in ["pair:1.5", "pair:NaN", "symmetric:-0.1"] {
-            assert!(matches!(parse(text), Err(DatasetError::RateOutOfRange { .. })), "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_label_does_not_depend_on_those_after_it(len in 0..60_usize, seed: u64) {
-            let original = labels(60, 4);
-            for noise in [MODELS[1], MODELS[3]] {
-                let all = noise.apply(&original, 4, seed).unwrap();
-                let first = noise.apply(&original[..len], 4, seed).unwrap();
-                prop_assert_eq!(&all.given[..len], &first.given[..]);
-            }
-        }
-
-        #[test]
-        fn the_seed_decides(seed: u64) {
-            let original = labels(200, 4);
-            for noise in &MODELS[1..] {
-                let noisy = noise.apply(&original, 4, seed).unwrap();
-                prop_assert_eq!(&noisy, &noise.apply(&original, 4, seed).unwrap());
-                let other = noise.apply(&original, 4, seed.wrapping_add(1)).unwrap();
-                prop_assert_ne!(noisy.given, other.given);
-            }
-        }
-    }
-}
+mod tests;

@@ -120,8 +120,11 @@ pub struct Outcome {
     /// Accuracy on clean test data after the last epoch.
     pub test_accuracy: f64,
     /// Accuracy on clean validation data after the last epoch, by which settings are chosen.
+    #[serde(deserialize_with = "null_is_nan")]
     pub valid_accuracy: f64,
-    /// Share of the mislabeled training samples for which the network predicts the wrong label.
+    /// Share of the mislabeled training samples for which the network predicts the wrong label;
+    /// NaN without noise.
+    #[serde(deserialize_with = "null_is_nan")]
     pub memorized: f64,
     /// The rest is about the scores `u^2`, and NaN for cross entropy.
     #[serde(deserialize_with = "null_is_nan")]

@@ -3,10 +3,12 @@
 //! | module | what |
 //! |---|---|
 //! | [`classifier`] | what a training loop needs to know of a network |
+//! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization |
 //! | [`mlp`] | multilayer perceptron |
 //! | [`vision`] | networks for images |
 #![recursion_limit = "256"]
 
 pub mod classifier;
+pub mod losses;
 pub mod mlp;
 pub mod vision;

@@ -23,8 +23,12 @@ macro_rules! conformance {
 }
 
 conformance! {
+    early_learning => subjects::EarlyLearningSubject,
+    generalized_cross_entropy => subjects::GeneralizedCrossEntropySubject,
     mlp => subjects::MlpSubject,
+    noisy_label_learner => subjects::LearnerSubject,
     small_cnn => subjects::SmallCnnSubject,
     sop => subjects::SopSubject,
     sop_plus_paper => subjects::SopPlusSubject,
+    symmetric_cross_entropy => subjects::SymmetricCrossEntropySubject,
 }

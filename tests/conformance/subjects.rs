@@ -6,9 +6,17 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::train::TrainStep;
+
+use firebrick::data::LabeledBatch;
+use firebrick::models::losses::{
+    EarlyLearningConfig, EarlyLearningLoss, GeneralizedCrossEntropyLoss,
+    GeneralizedCrossEntropyLossConfig, SymmetricCrossEntropyLoss, SymmetricCrossEntropyLossConfig,
+};
 use firebrick::models::mlp::{Mlp, MlpConfig};
 use firebrick::models::vision::{SmallCnn, SmallCnnConfig};
 use firebrick::optimizers::sop::{LabelFingerprint, Sop, SopConfig, SopRouting};
+use firebrick::train::NoisyLabelLearner;
 
 /// A module with one deterministic training step and one deterministic output.
 pub trait Subject: Module + Clone + Send + 'static {
@@ -165,5 +173,110 @@ impl Subject for SopPlusSubject {
 
     fn output(&self) -> Vec<f32> {
         sop_output(&self.network, &self.sop)
+    }
+}
+
+/// The adapter for Burn's `Learner`, stepped as the learner does.
+pub type LearnerSubject = NoisyLabelLearner<Mlp, 2>;
+
+impl Subject for LearnerSubject {
+    fn init(device: &Device) -> Self {
+        Self::new(Mlp::init(device)).with_sop(sop_config().init(device))
+    }
+
+    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+        let device = device_of(&self);
+        let indices: Vec<usize> = (0..LABELS.len()).collect();
+        let batch = LabeledBatch {
+            inputs: wave([6, 5], step, &device),
+            labels: integers(&LABELS, &device),
+            indices: integers(&indices, &device),
+        };
+        let output = TrainStep::step(&self, batch);
+        self.optimize(optimizer, 0.05.into(), output.grads)
+    }
+
+    fn output(&self) -> Vec<f32> {
+        let mut output = self.network.output();
+        output.extend(self.sop.as_ref().expect("set by init").scores());
+        output
+    }
+}
+
+/// A linear network trained with a loss that has no state.
+macro_rules! linear_with_loss {
+    ($subject:ident, $loss:ty, $config:expr) => {
+        #[derive(Module, Debug)]
+        pub struct $subject {
+            network: Linear,
+            loss: $loss,
+        }
+
+        impl Subject for $subject {
+            fn init(device: &Device) -> Self {
+                Self { network: LinearConfig::new(5, 3).init(device), loss: $config.init() }
+            }
+
+            fn train_step(mut self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+                let device = device_of(&self.network);
+                let logits = self.network.forward(wave([6, 5], step, &device));
+                let loss = self.loss.forward(logits, integers(&LABELS, &device));
+                let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
+                self.network = optimizer.step(0.05, self.network, gradients);
+                self
+            }
+
+            fn output(&self) -> Vec<f32> {
+                let device = device_of(&self.network);
+                let logits = self.network.forward(wave([6, 5], 99, &device));
+                host(logits.clone())
+                    .into_iter()
+                    .chain(host(self.loss.forward(logits, integers(&LABELS, &device))))
+                    .collect()
+            }
+        }
+    };
+}
+
+linear_with_loss!(
+    GeneralizedCrossEntropySubject,
+    GeneralizedCrossEntropyLoss,
+    GeneralizedCrossEntropyLossConfig::new()
+);
+linear_with_loss!(
+    SymmetricCrossEntropySubject,
+    SymmetricCrossEntropyLoss,
+    SymmetricCrossEntropyLossConfig::new()
+);
+
+/// A linear network with early-learning regularization and its targets.
+#[derive(Module, Debug)]
+pub struct EarlyLearningSubject {
+    network: Linear,
+    loss: EarlyLearningLoss,
+}
+
+impl Subject for EarlyLearningSubject {
+    fn init(device: &Device) -> Self {
+        let loss = EarlyLearningConfig::new(LABELS.len(), 3).init(device);
+        Self { network: LinearConfig::new(5, 3).init(device), loss }
+    }
+
+    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+        let device = device_of(&self.network);
+        let batch: Vec<usize> = (0..4).map(|i| (i + step) % LABELS.len()).collect();
+        let labels: Vec<usize> = batch.iter().map(|&index| LABELS[index]).collect();
+        let logits = self.network.forward(wave([4, 5], step, &device));
+        let labels = integers(&labels, &device);
+        let output = self.loss.forward(integers(&batch, &device), logits, labels);
+        let gradients = GradientsParams::from_grads(output.loss.backward(), &self.network);
+        let network = optimizer.step(0.05, self.network, gradients);
+        Self { network, loss: self.loss.apply(output.update) }
+    }
+
+    fn output(&self) -> Vec<f32> {
+        let mut output = host(self.network.forward(wave([4, 5], 99, &device_of(&self.network))));
+        output.extend(host(self.loss.target.val()));
+        output
     }
 }

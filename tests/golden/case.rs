@@ -215,6 +215,11 @@ impl Case {
         self.tensors.get(name).ok_or_else(|| Failure(format!("tensor {name} is missing")))
     }
 
+    /// The names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
     /// A tensor's values, row-major, and its shape.
     pub fn values<const D: usize>(&self, name: &str) -> Result<(Vec<f64>, [usize; D]), Failure> {
         let stored = self.stored(name)?;
@@ -275,6 +280,20 @@ impl Case {
     ) -> Result<(), Failure> {
         let (expected, _) = self.values::<0>(name)?;
         self.compare_part(name, &expected, [1], found.into_data(), tolerance)
+    }
+
+    /// Compares host values with the tensor of the given name.
+    pub fn compare_host(
+        &self,
+        name: &str,
+        found: &[f64],
+        tolerance: Tolerance,
+    ) -> Result<(), Failure> {
+        let stored = self.stored(name)?;
+        let expected: Vec<f64> =
+            stored.data.iter().map(|value| value.unwrap_or(f64::NAN)).collect();
+        let found = TensorData::new(found.to_vec(), [found.len()]);
+        self.compare_part(name, &expected, [expected.len()], found, tolerance)
     }
 
     fn compare_part<const D: usize>(

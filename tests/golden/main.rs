@@ -8,6 +8,7 @@
 mod case;
 #[path = "../support/devices.rs"]
 mod devices;
+mod label_noise;
 mod sop;
 
 use case::{Case, Failure, cases_of};
@@ -59,6 +60,29 @@ fn device_kind(kind: &str, check: fn(&Case, &Target) -> Result<(), Failure>) {
     assert!(failures.is_empty(), "{kind}: {} failures\n{}", failures.len(), failures.join("\n"));
     let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
     println!("{kind}: {} files on {}", cases.len(), names.join(", "));
+}
+
+/// Checks every file of a kind that is computed on the host in 64 bits.
+fn host_kind(kind: &str, check: fn(&Case) -> Result<(), Failure>) {
+    let cases = cases_of(kind);
+    if cases.is_empty() {
+        println!("{kind}: skipped");
+        return;
+    }
+    let failure = |case: &Case| Some(format!("{}: {}", case.file(), check(case).err()?));
+    let failures: Vec<String> = cases.iter().filter_map(failure).collect();
+    assert!(failures.is_empty(), "{kind}: {} failures\n{}", failures.len(), failures.join("\n"));
+    println!("{kind}: {} files on the host", cases.len());
+}
+
+#[test]
+fn noise_transition_matrices() {
+    host_kind("noise_transition_matrices", label_noise::transition_matrices);
+}
+
+#[test]
+fn peer_losses() {
+    device_kind("peer_losses", label_noise::peer_losses);
 }
 
 #[test]

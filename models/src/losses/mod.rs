@@ -1,0 +1,35 @@
+//! Losses for classification.
+//!
+//! | loss | for | reference |
+//! |---|---|---|
+//! | [`GeneralizedCrossEntropyLoss`] | label noise | Zhang, Sabuncu, NeurIPS 2018 |
+//! | [`SymmetricCrossEntropyLoss`] | label noise | Wang et al., ICCV 2019 |
+//! | [`EarlyLearningLoss`] | label noise; keeps a target per sample | Liu et al., NeurIPS 2020 |
+//!
+//! All take logits `[batch, num_classes]` and integer labels `[batch]`, and average over the batch.
+//! SOP, which keeps a noise state per sample, is in `firebrick-optimizers`.
+
+mod early_learning;
+mod generalized_cross_entropy;
+mod symmetric_cross_entropy;
+
+pub use early_learning::{
+    EarlyLearningConfig, EarlyLearningLoss, EarlyLearningOutput, EarlyLearningUpdate,
+};
+pub use generalized_cross_entropy::{
+    GeneralizedCrossEntropyLoss, GeneralizedCrossEntropyLossConfig,
+};
+pub use symmetric_cross_entropy::{SymmetricCrossEntropyLoss, SymmetricCrossEntropyLossConfig};
+
+use burn::tensor::{Int, Tensor};
+use firebrick_ops::one_hot::one_hot;
+
+/// Checks logits against labels and gives the labels as one-hot rows.
+fn given(name: &str, logits: &Tensor<2>, labels: Tensor<1, Int>) -> Tensor<2> {
+    let ([rows, num_classes], [expected]) = (logits.dims(), labels.dims());
+    assert!(
+        rows == expected && rows > 0,
+        "{name}: logits must have one row per label, {expected} and at least one, got {rows}"
+    );
+    one_hot(labels, num_classes, logits.dtype())
+}
