@@ -6,6 +6,7 @@
 //! | method | where | paper |
 //! |---|---|---|
 //! | SOP, SOP+: robust training under label noise | [`optimizers::sop`] | Liu, Zhu, Qu, You |
+//! | GCE, SCE, ELR: losses under label noise to compare with | [`models::losses`] | Zhang, Sabuncu; Wang et al.; Liu et al. |
 //!
 //! Around them: [`device`] turns names into devices, [`data`] feeds Burn's training loops,
 //! [`datasets`] holds loaders, generators and label noise, [`models`] networks, [`ops`] the tensor

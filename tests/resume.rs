@@ -40,6 +40,22 @@ fn summary(out: &Path) -> Value {
     summary
 }
 
+/// A damaged checkpoint is an error that names the file; mended, the run goes on.
+fn refuses_a_damaged_checkpoint(out: &Path, checkpoints: &Path) {
+    let newest = (5..=16).rev().find_map(|epoch| {
+        let complete = checkpoints.join(format!("scheduler-{epoch}.bpk")).is_file();
+        complete.then(|| checkpoints.join(format!("model-{epoch}.bpk")))
+    });
+    let path = newest.expect("a checkpoint");
+    let bytes = fs::read(&path).expect("the checkpoint can be read");
+    fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
+    let output = command(out).arg("--resume").stderr(Stdio::piped()).output().expect("it runs");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains(&path.display().to_string()), "{message}");
+    fs::write(&path, bytes).expect("written");
+}
+
 #[test]
 fn a_killed_run_resumes_to_the_numbers_of_a_whole_one() {
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -64,6 +80,7 @@ fn a_killed_run_resumes_to_the_numbers_of_a_whole_one() {
     let run = run_folder(&broken).expect("a run folder");
     assert!(!run.join("summary.json").exists(), "the run was over before it was killed");
 
+    refuses_a_damaged_checkpoint(&broken, &run.join("flex-sop-0/checkpoint"));
     let status = command(&broken).arg("--resume").status().expect("the example runs");
     assert!(status.success());
     assert_eq!(summary(&broken), summary(&whole));

@@ -313,6 +313,7 @@ impl<'a> Experiment<'a> {
             tiles: Vec::new(),
         };
         if let Some(sop) = &model.sop {
+            sop.verify()?;
             let scores: Vec<f64> = sop.scores().into_iter().map(f64::from).collect();
             let flagged = scores.iter().filter(|&&score| score > 0.5).count();
             let right = (0..scores.len()).filter(|&i| scores[i] > 0.5 && self.flipped[i]).count();

@@ -7,6 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail};
 use burn::data::dataloader::DataLoader;
+use burn::module::Module;
+use burn::optim::OptimizerRecord;
+use burn::optim::lr_scheduler::LrSchedulerRecord;
+use burn::store::ModuleRecord;
 use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError, KeepLastNCheckpoints};
 use burn::train::logger::MetricLogger;
 use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
@@ -120,6 +124,7 @@ where
                 Atomic::new(&folder, PARTS[2]),
             );
         if done > 0 {
+            check_readable(&folder, done, &learner.model())?;
             training = training.checkpoint(done);
         }
     }
@@ -129,6 +134,17 @@ where
     }
     let history = history.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok((result.model, history))
+}
+
+/// Burn panics on a damaged checkpoint; this names the file instead.
+fn check_readable<M: Module>(folder: &Path, epoch: usize, model: &M) -> anyhow::Result<()> {
+    let [model_file, optimizer, scheduler] = PARTS.map(|part| file(folder, part, epoch));
+    let place = |path: &Path| format!("{}: not a checkpoint of this run", path.display());
+    let record = ModuleRecord::load(&model_file).with_context(|| place(&model_file))?;
+    model.clone().try_load_record(record).with_context(|| place(&model_file))?;
+    OptimizerRecord::load(&optimizer).with_context(|| place(&optimizer))?;
+    LrSchedulerRecord::load(&scheduler).with_context(|| place(&scheduler))?;
+    Ok(())
 }
 
 const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
