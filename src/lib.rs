@@ -6,6 +6,7 @@
 //! | method | where | paper |
 //! |---|---|---|
 //! | SOP, SOP+: robust training under label noise | [`optimizers::sop`] | Liu, Zhu, Qu, You |
+//! | Linear theory of SOP: gradient descent and its convex limit | [`label_noise`] | Liu, Zhu, Qu, You |
 //! | GCE, SCE, ELR: losses under label noise to compare with | [`models::losses`] | Zhang, Sabuncu; Wang et al.; Liu et al. |
 //!
 //! Around them: [`device`] turns names into devices, [`data`] feeds Burn's training loops,
@@ -32,6 +33,7 @@
 
 pub mod data;
 pub mod device;
+pub mod label_noise;
 #[cfg(feature = "train")]
 pub mod train;
 

@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`iteration`] | why an iteration stopped |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
 //! | [`rows`] | sparse updates of a few rows of a large table |
 //! | [`surrogate`] | a value with a gradient that is known in closed form |
@@ -20,6 +21,7 @@
 //! ```
 #![recursion_limit = "256"]
 
+pub mod iteration;
 pub mod one_hot;
 pub mod rows;
 pub mod surrogate;

@@ -1,6 +1,7 @@
-//! Label noise: transition matrices and the losses that SOP is compared with.
+//! Label noise: transition matrices, linear theory, and the losses that SOP is compared with.
 
 use firebrick::datasets::LabelNoise;
+use firebrick::label_noise::{ConvexProgram, GradientDescent, LinearSop};
 use firebrick::models::losses::{
     EarlyLearningConfig, GeneralizedCrossEntropyLossConfig, SymmetricCrossEntropyLossConfig,
 };
@@ -34,6 +35,46 @@ fn superclass(name: &str, rate: f64) -> Result<(LabelNoise, usize), Failure> {
     });
     let (classes, size) = numbers.ok_or_else(|| Failure::new(format!("unknown matrix {name}")))?;
     Ok((LabelNoise::SuperclassCycle { size, rate }, classes))
+}
+
+/// `sop_linear`: gradient descent step by step, and its convex limit.
+pub fn sop_linear(case: &Case) -> Result<(), Failure> {
+    let fail = |error: firebrick::label_noise::LabelNoiseError| Failure::new(error.to_string());
+    let (jacobian, [samples, parameters]) = case.values::<2>("J")?;
+    let (labels, _) = case.values::<1>("y")?;
+    let problem = LinearSop::new(samples, parameters, jacobian, labels).map_err(fail)?;
+    let (gamma, alpha, tau) = (case.f64("gamma")?, case.f64("alpha")?, case.f64("tau")?);
+    let descent = GradientDescent::new(gamma, alpha, tau, case.usize("steps")?).map_err(fail)?;
+    let lambda = case.f64("lam")?;
+    if (descent.lambda() - lambda).abs() > 1e-12 * lambda {
+        return Err(Failure::new(format!("lam: expected {lambda}, found {}", descent.lambda())));
+    }
+
+    let steps = case.indices("record_steps")?;
+    let found = descent.run(&problem, &steps);
+    let close = Tolerance { absolute: 1e-6, relative: 1e-6 };
+    let compare = |name: &str, found: &[f64]| case.compare_host(name, found, close);
+    compare("gd_s", &found.s)?;
+    compare("gd_Jtheta", &found.j_theta)?;
+    compare("gd_u", &found.u)?;
+    compare("gd_v", &found.v)?;
+    let records = found.recorded.iter();
+    compare("record_s", &records.clone().flat_map(|record| record.s.clone()).collect::<Vec<_>>())?;
+    compare("record_loss", &records.map(|record| record.loss).collect::<Vec<_>>())?;
+
+    let limit = ConvexProgram::new(lambda).map_err(fail)?.solve(&problem);
+    compare("convex_s", &limit.s)?;
+    compare("convex_Jtheta", &limit.j_theta)?;
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
+    let apart = norm(&mut found.s.iter().zip(&limit.s).map(|(a, b)| a - b));
+    let relative = apart / norm(&mut limit.s.iter().copied());
+    // The distance shrinks with gamma; the reference's own is in the file, with rounding below.
+    let expected = case.f64("rel_s_convex")?;
+    if (relative - expected).abs() > 1e-6 + 0.01 * expected {
+        let message = format!("convex program: expected {expected:e} apart, found {relative:e}");
+        return Err(Failure::new(message));
+    }
+    Ok(())
 }
 
 /// `peer_losses`: values and gradients with respect to the logits, and ELR's new target.

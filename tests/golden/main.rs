@@ -86,6 +86,11 @@ fn peer_losses() {
 }
 
 #[test]
+fn sop_linear() {
+    host_kind("sop_linear", label_noise::sop_linear);
+}
+
+#[test]
 fn sop_loss() {
     device_kind("sop_loss", sop::loss);
 }
