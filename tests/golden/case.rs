@@ -137,13 +137,24 @@ impl fmt::Display for Failure {
     }
 }
 
-/// How far a found value may be from the expected one: `absolute + relative * |expected|`, where
-/// the absolute part shrinks with the tensor's largest value if that is below 1, so that small
-/// values are really compared.
+/// How far a found value may be from the expected one: `absolute + relative * |expected|`.
 #[derive(Clone, Copy, Debug)]
 pub struct Tolerance {
     pub absolute: f64,
     pub relative: f64,
+    /// Whether the absolute part shrinks with the tensor's largest value where that is below 1, so
+    /// that tensors of small values are really compared.
+    pub scaled: bool,
+}
+
+impl Tolerance {
+    pub const fn absolute(absolute: f64) -> Self {
+        Self { absolute, relative: 0.0, scaled: false }
+    }
+
+    pub const fn relative(relative: f64) -> Self {
+        Self { absolute: 0.0, relative, scaled: false }
+    }
 }
 
 impl Case {
@@ -313,7 +324,8 @@ impl Case {
         let found: Vec<f64> = found.iter::<f64>().collect();
         let largest =
             expected.iter().filter(|x| x.is_finite()).fold(0.0f64, |max, x| max.max(x.abs()));
-        let absolute = tolerance.absolute * largest.min(1.0);
+        let scale = if tolerance.scaled { largest.min(1.0) } else { 1.0 };
+        let absolute = tolerance.absolute * scale;
         // Above 1 a value is out of tolerance; NaN agrees with NaN only.
         let badness = |(expected, found): (&f64, &f64)| match (expected.is_nan(), found.is_nan()) {
             (true, true) => 0.0,
@@ -426,7 +438,7 @@ mod tests {
     #[test]
     fn golden_comparison_names_the_worst_coordinate_and_sees_small_values() {
         let cases = read_folder(folder(GOOD).path()).expect("a good file");
-        let tolerance = Tolerance { absolute: 1e-5, relative: 0.0 };
+        let tolerance = Tolerance { scaled: true, ..Tolerance::absolute(1e-5) };
         let device = Device::flex();
         let found = Tensor::<1>::from_data([1.5, f32::NAN], &device);
         let message =

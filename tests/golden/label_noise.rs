@@ -12,7 +12,7 @@ use crate::case::{Case, Failure, Tolerance};
 /// `noise_transition_matrices`: closed forms.
 pub fn transition_matrices(case: &Case) -> Result<(), Failure> {
     let (classes, rate) = (case.usize("K")?, case.f64("eta")?);
-    let exact = Tolerance { absolute: 1e-12, relative: 0.0 };
+    let exact = Tolerance::absolute(1e-12);
     for name in case.names() {
         let (noise, classes) = match name {
             "symmetric_inclusive" => (LabelNoise::SymmetricInclusive { rate }, classes),
@@ -52,7 +52,7 @@ pub fn sop_linear(case: &Case) -> Result<(), Failure> {
 
     let steps = case.indices("record_steps")?;
     let found = descent.run(&problem, &steps);
-    let close = Tolerance { absolute: 1e-6, relative: 1e-6 };
+    let close = Tolerance { absolute: 1e-6, relative: 1e-6, scaled: true };
     let compare = |name: &str, found: &[f64]| case.compare_host(name, found, close);
     compare("gd_s", &found.s)?;
     compare("gd_Jtheta", &found.j_theta)?;
@@ -79,8 +79,8 @@ pub fn sop_linear(case: &Case) -> Result<(), Failure> {
 
 /// `peer_losses`: values and gradients with respect to the logits, and ELR's new target.
 pub fn peer_losses(case: &Case, target: &Target) -> Result<(), Failure> {
-    let gradient = Tolerance { absolute: 1e-5, relative: 0.0 };
-    let value = Tolerance { absolute: 0.0, relative: 1e-5 };
+    let gradient = Tolerance::absolute(1e-5);
+    let value = Tolerance::relative(1e-5);
     let (logits, shape) = case.values::<2>("logits")?;
     let leaf = || target.float(logits.clone(), shape).require_grad();
     let labels = || Ok::<_, Failure>(target.integers(&case.indices("labels")?));
