@@ -232,7 +232,7 @@ impl LabelNoise {
         }
         let expected = match *self {
             Self::AsymmetricCifar10 { .. } if num_classes != 10 => "10 classes".to_string(),
-            Self::SuperclassCycle { size, .. } if size < 2 || num_classes % size != 0 => {
+            Self::SuperclassCycle { size, .. } if size < 2 || !num_classes.is_multiple_of(size) => {
                 format!("superclasses of at least 2 classes that divide all, not of {size}")
             }
             _ => return Ok(()),

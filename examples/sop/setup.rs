@@ -13,6 +13,7 @@ use burn::train::Learner;
 use clap::Parser;
 use firebrick::datasets::GaussianMixtureConfig;
 use firebrick::datasets::idx::{self, IdxOptions, Part};
+use firebrick::label_noise::{NoiseReport, SampleReport};
 use firebrick::models::mlp::MlpConfig;
 use firebrick::models::vision::SmallCnnConfig;
 use firebrick::prelude::*;
@@ -21,7 +22,7 @@ use firebrick_harness::args::CommonArgs;
 use firebrick_harness::claims::auc;
 use firebrick_harness::plot::{Series, histogram, line_chart};
 use firebrick_harness::progress::Progress;
-use firebrick_harness::run::Run;
+use firebrick_harness::run::{Run, write_atomically};
 use firebrick_harness::sheet::{Tile, contact_sheet};
 use firebrick_harness::training::{History, fit};
 use serde::{Deserialize, Serialize};
@@ -275,11 +276,13 @@ impl<'a> Experiment<'a> {
         let learner = Learner::new(model, optimizer, schedule);
         let train = |done| Arc::new(loader.first_epoch(done)) as _;
         let (model, history) = fit(run, job, learner, settings.epochs, progress, train, valid)?;
-        self.measure(&model, method, &history, start.elapsed().as_secs_f64())
+        self.measure(run, job, &model, method, &history, start.elapsed().as_secs_f64())
     }
 
     fn measure<N: Classifier<D>, const D: usize>(
         &self,
+        run: &Run,
+        job: &str,
         model: &NoisyLabelLearner<N, D>,
         method: &str,
         history: &History,
@@ -314,32 +317,40 @@ impl<'a> Experiment<'a> {
         };
         if let Some(sop) = &model.sop {
             sop.verify()?;
-            let scores: Vec<f64> = sop.scores().into_iter().map(f64::from).collect();
-            let flagged = scores.iter().filter(|&&score| score > 0.5).count();
-            let right = (0..scores.len()).filter(|&i| scores[i] > 0.5 && self.flipped[i]).count();
+            let report = NoiseReport::from_sop(sop, given, Some(&train))?;
+            let mut scores = vec![0.0; given.len()];
+            report.samples().iter().for_each(|sample| scores[sample.index] = sample.score);
+            let flagged = report.flagged().count();
+            let right = report.flagged().filter(|sample| self.flipped[sample.index]).count();
             outcome.auc = auc(&scores, &self.flipped).unwrap_or(f64::NAN);
             outcome.precision = share(right, flagged);
             outcome.recall = share(right, wrong);
-            outcome.estimated_rate = share(flagged, scores.len());
-            outcome.tiles = self.suspects(&scores, &sop.suggested_labels(given), &train)?;
+            outcome.estimated_rate = report.noise_rate();
+            outcome.tiles = self.suspects(&report)?;
+            if let Some(path) = run.path(&format!("{job}/noise_report.csv")) {
+                write_atomically(
+                    &path,
+                    |path| Ok(report.write_csv(std::fs::File::create(path)?)?),
+                )?;
+            }
             outcome.scores = scores;
         }
         Ok(outcome)
     }
 
-    /// The images with the largest scores; where the state names no other label, the network does.
-    fn suspects(&self, scores: &[f64], state: &[usize], network: &[usize]) -> Result<Vec<Suspect>> {
+    /// The images of the most suspicious samples.
+    fn suspects(&self, report: &NoiseReport) -> Result<Vec<Suspect>> {
         let shape = self.train.sample_shape().to_vec();
-        let mut order: Vec<usize> = (0..scores.len()).filter(|_| shape.len() == 3).collect();
-        order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-        let suspect = |&index: &usize| {
-            let sample = self.train.get(index)?;
-            let suggested =
-                if state[index] == sample.label { network[index] } else { state[index] };
-            let shape = shape.clone();
-            Ok(Suspect { pixels: sample.values, shape, given: sample.label, suggested })
+        let suspect = |sample: &SampleReport| {
+            Ok(Suspect {
+                pixels: self.train.get(sample.index)?.values,
+                shape: shape.clone(),
+                given: sample.given,
+                suggested: sample.suggested,
+            })
         };
-        order.iter().take(40).map(suspect).collect()
+        let count = if shape.len() == 3 { 40 } else { 0 };
+        report.samples().iter().take(count).map(suspect).collect()
     }
 }
 

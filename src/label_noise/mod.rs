@@ -2,20 +2,22 @@
 //!
 //! | type | what |
 //! |---|---|
+//! | [`NoiseReport`] | which labels look wrong, what they should be, how noisy the data is |
 //! | [`LinearSop`] | SOP's noise model on a linear problem: labels are a signal plus sparse errors |
 //! | [`GradientDescent`] | the over-parameterized fit of signal and errors |
 //! | [`ConvexProgram`] | its limit for a start near zero, which says when the errors are found |
 //!
-//! Which labels of a real data set are wrong tells, after training with SOP,
-//! [`Sop::scores`](crate::optimizers::sop::Sop::scores).
+//! After training with SOP, [`NoiseReport::from_sop`] turns its state into a report.
 
 mod algebra;
 mod convex_program;
 mod error;
 mod linear_theory;
+mod report;
 
 pub use convex_program::{ConvexProgram, ConvexReport};
 pub use error::LabelNoiseError;
 pub use linear_theory::{
     DescentRecord, DescentReport, GradientDescent, Incoherence, LinearSop, LinearTruth,
 };
+pub use report::{NoiseReport, SampleReport};

@@ -1,0 +1,289 @@
+//! The noise report: which labels look wrong, what they should be, and how noisy the data is.
+//!
+//! From a score per sample in `[0, 1]` (SOP's `clamp(u^2, 0, 1)`, or any other) and a suggested
+//! label:
+//!
+//! ```text
+//! flagged_i   = score_i > threshold
+//! noise rate  = mean of flagged
+//! T[k][j]     = #{ suggested = k, given = j } / #{ suggested = k }      (row of the identity if empty)
+//! ```
+//!
+//! # Example
+//! ```
+//! use firebrick::label_noise::NoiseReport;
+//!
+//! let report = NoiseReport::new(&[0, 1, 1], &[0, 1, 0], &[0.1, 0.0, 0.9], 2)?;
+//! assert_eq!(report.noise_rate(), 1.0 / 3.0);
+//! assert_eq!(report.flagged().next().map(|sample| sample.index), Some(2));
+//! # Ok::<(), firebrick::label_noise::LabelNoiseError>(())
+//! ```
+//!
+//! # References
+//! S. Liu, Z. Zhu, Q. Qu, C. You, *Robust Training under Label Noise by Over-parameterization*,
+//! ICML 2022, whose state the scores come from; the report is ours.
+
+use std::io::Write;
+
+use firebrick_optimizers::sop::Sop;
+use serde::Serialize;
+
+use super::error::LabelNoiseError;
+
+/// Scores above this are flagged unless another threshold is set.
+const DEFAULT_THRESHOLD: f64 = 0.5;
+
+/// One sample of a [`NoiseReport`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SampleReport {
+    /// Position in the training set.
+    pub index: usize,
+    /// The given label.
+    pub given: usize,
+    /// The label that the sample seems to have.
+    pub suggested: usize,
+    /// How wrong the given label looks, from 0 to 1; `1 - score` is the label's quality.
+    pub score: f64,
+    /// Whether the score is above the threshold.
+    pub flagged: bool,
+}
+
+/// Which labels look wrong; serializes for JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NoiseReport {
+    threshold: f64,
+    noise_rate: f64,
+    transition: Vec<Vec<f64>>,
+    classes_without_samples: Vec<usize>,
+    samples: Vec<SampleReport>,
+}
+
+impl NoiseReport {
+    /// A report with the threshold 0.5.
+    ///
+    /// # Shapes
+    /// - given, suggested, scores: `[samples]`, labels below `num_classes`, scores from 0 to 1
+    ///
+    /// # Errors
+    /// If there are no samples, the lengths differ, or an entry is out of range.
+    pub fn new(
+        given: &[usize],
+        suggested: &[usize],
+        scores: &[f64],
+        num_classes: usize,
+    ) -> Result<Self, LabelNoiseError> {
+        let expected = given.len();
+        if expected == 0 {
+            return Err(LabelNoiseError::Empty { what: "given labels" });
+        }
+        for (what, found) in [("suggested labels", suggested.len()), ("scores", scores.len())] {
+            if found != expected {
+                return Err(LabelNoiseError::WrongLength { what, expected, found });
+            }
+        }
+        for (what, labels) in [("given label", given), ("suggested label", suggested)] {
+            if let Some(&found) = labels.iter().find(|&&label| label >= num_classes) {
+                let limit = num_classes.saturating_sub(1);
+                return Err(LabelNoiseError::TooLarge { what, limit, found });
+            }
+        }
+        if let Some(&found) = scores.iter().find(|score| !(0.0..=1.0).contains(*score)) {
+            let expected = "a number from 0 to 1";
+            return Err(LabelNoiseError::InvalidSetting { what: "score", expected, found });
+        }
+        let sample = |index: usize| SampleReport {
+            index,
+            given: given[index],
+            suggested: suggested[index],
+            score: scores[index],
+            flagged: false,
+        };
+        let mut samples: Vec<SampleReport> = (0..expected).map(sample).collect();
+        samples.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.index.cmp(&b.index)));
+        let (transition, classes_without_samples) = transition(&samples, num_classes);
+        let report =
+            Self { threshold: 0.0, noise_rate: 0.0, transition, classes_without_samples, samples };
+        Ok(report.with_threshold(DEFAULT_THRESHOLD))
+    }
+
+    /// The report of SOP's noise state: its scores and suggested labels. Where the state names no
+    /// other label for a flagged sample, `predictions` of the network, if given, may name one.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and if the labels are not those that the state was made for.
+    pub fn from_sop(
+        sop: &Sop,
+        given: &[usize],
+        predictions: Option<&[usize]>,
+    ) -> Result<Self, LabelNoiseError> {
+        let labels = sop.config().labels;
+        let (expected, found) = (labels.num_samples, given.len());
+        if expected != found {
+            return Err(LabelNoiseError::WrongLength { what: "given labels", expected, found });
+        }
+        if let Some(predictions) = predictions.filter(|found| found.len() != expected) {
+            let found = predictions.len();
+            return Err(LabelNoiseError::WrongLength { what: "predictions", expected, found });
+        }
+        let scores: Vec<f64> = sop.scores().into_iter().map(f64::from).collect();
+        let mut suggested = sop.suggested_labels(given);
+        if let Some(predictions) = predictions {
+            for (index, label) in suggested.iter_mut().enumerate() {
+                if *label == given[index] && scores[index] > DEFAULT_THRESHOLD {
+                    *label = predictions[index];
+                }
+            }
+        }
+        Self::new(given, &suggested, &scores, labels.num_classes)
+    }
+
+    /// The same report with another threshold.
+    pub fn with_threshold(mut self, threshold: f64) -> Self {
+        self.threshold = threshold;
+        for sample in &mut self.samples {
+            sample.flagged = sample.score > threshold;
+        }
+        self.noise_rate = self.flagged().count() as f64 / self.samples.len() as f64;
+        self
+    }
+
+    /// Share of the flagged samples.
+    pub fn noise_rate(&self) -> f64 {
+        self.noise_rate
+    }
+
+    /// Scores above this are flagged.
+    pub fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
+    /// Share of the samples of each suggested label that were given each label:
+    /// `[suggested][given]`, rows add up to 1.
+    pub fn transition(&self) -> &[Vec<f64>] {
+        &self.transition
+    }
+
+    /// Classes that are nobody's suggested label; their rows of the transition matrix are those of
+    /// the identity and say nothing.
+    pub fn classes_without_samples(&self) -> &[usize] {
+        &self.classes_without_samples
+    }
+
+    /// All samples, the most suspicious first; ties by index.
+    pub fn samples(&self) -> &[SampleReport] {
+        &self.samples
+    }
+
+    /// The flagged samples, the most suspicious first.
+    pub fn flagged(&self) -> impl Iterator<Item = &SampleReport> {
+        self.samples.iter().filter(|sample| sample.flagged)
+    }
+
+    /// Writes one line per sample, the most suspicious first:
+    /// `index,given,suggested,score,flagged`.
+    ///
+    /// # Errors
+    /// If the writer fails.
+    pub fn write_csv(&self, writer: impl Write) -> Result<(), csv::Error> {
+        let mut writer = csv::Writer::from_writer(writer);
+        for sample in &self.samples {
+            writer.serialize(sample)?;
+        }
+        Ok(writer.flush()?)
+    }
+}
+
+/// The transition estimate, and the classes whose row is empty.
+fn transition(samples: &[SampleReport], num_classes: usize) -> (Vec<Vec<f64>>, Vec<usize>) {
+    let mut counts = vec![vec![0.0; num_classes]; num_classes];
+    for sample in samples {
+        counts[sample.suggested][sample.given] += 1.0;
+    }
+    let mut empty = Vec::new();
+    for (class, row) in counts.iter_mut().enumerate() {
+        let total: f64 = row.iter().sum();
+        if total == 0.0 {
+            row[class] = 1.0;
+            empty.push(class);
+        } else {
+            row.iter_mut().for_each(|count| *count /= total);
+        }
+    }
+    (counts, empty)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Tensor};
+    use firebrick_optimizers::sop::{LabelFingerprint, SopConfig};
+
+    fn report() -> NoiseReport {
+        NoiseReport::new(&[0, 1, 1, 0], &[0, 1, 0, 0], &[0.1, 0.7, 0.9, 0.7], 3).unwrap()
+    }
+
+    #[test]
+    fn sorts_by_score_and_flags_above_the_threshold() {
+        let report = report();
+        let order: Vec<usize> = report.samples().iter().map(|sample| sample.index).collect();
+        assert_eq!(order, [2, 1, 3, 0]);
+        assert_eq!((report.flagged().count(), report.noise_rate()), (3, 0.75));
+        let strict = report.with_threshold(0.7);
+        assert_eq!((strict.flagged().count(), strict.noise_rate()), (1, 0.25));
+    }
+
+    #[test]
+    fn estimates_the_transition_and_names_classes_that_it_knows_nothing_of() {
+        let report = report();
+        let third = 1.0 / 3.0;
+        assert_eq!(report.transition()[0], [2.0 * third, third, 0.0]);
+        assert_eq!(report.transition()[1..], [vec![0.0, 1.0, 0.0], vec![0.0, 0.0, 1.0]]);
+        assert_eq!(report.classes_without_samples(), [2]);
+    }
+
+    #[test]
+    fn writes_csv_that_reads_back() {
+        let mut bytes = Vec::new();
+        report().write_csv(&mut bytes).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(
+            text.starts_with("index,given,suggested,score,flagged\n2,1,0,0.9,true\n"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 5);
+    }
+
+    #[test]
+    fn reads_the_state_of_sop_and_asks_the_network_where_the_state_is_silent() {
+        let given = [0, 1, 2];
+        let device = Device::flex();
+        let u = Tensor::from_data([[0.1], [1.0], [-1.0]], &device);
+        let v = Tensor::from_data([[0.0, 0.0, 0.0], [0.0, 0.0, 0.9], [0.0, 0.0, 0.0]], &device);
+        let sop = SopConfig::new(LabelFingerprint::of(&given, 3)).init_with(u, v);
+        let suggested = |report: NoiseReport| {
+            let mut samples = report.samples().to_vec();
+            samples.sort_by_key(|sample| sample.index);
+            samples.iter().map(|sample| sample.suggested).collect::<Vec<_>>()
+        };
+        assert_eq!(suggested(NoiseReport::from_sop(&sop, &given, None).unwrap())[..2], [0, 2]);
+        let predictions = [1, 1, 1];
+        let report = NoiseReport::from_sop(&sop, &given, Some(&predictions)).unwrap();
+        assert_eq!(report.noise_rate(), 2.0 / 3.0);
+        assert_eq!(suggested(report)[..2], [0, 2]);
+        assert!(NoiseReport::from_sop(&sop, &given[..2], None).is_err());
+        assert!(NoiseReport::from_sop(&sop, &given, Some(&predictions[..1])).is_err());
+    }
+
+    #[test]
+    fn refuses_lengths_labels_and_scores_that_do_not_fit() {
+        let error = |given: &[usize], suggested: &[usize], scores: &[f64]| {
+            NoiseReport::new(given, suggested, scores, 2).unwrap_err().to_string()
+        };
+        assert_eq!(error(&[], &[], &[]), "given labels: expected at least one, found none");
+        assert_eq!(error(&[0], &[0], &[]), "scores: expected 1 numbers, found 0");
+        assert_eq!(error(&[0], &[2], &[0.0]), "suggested label: expected at most 1, found 2");
+        assert_eq!(error(&[0], &[0], &[1.5]), "score: expected a number from 0 to 1, found 1.5");
+        assert!(error(&[0], &[0], &[f64::NAN]).contains("found NaN"));
+    }
+}
