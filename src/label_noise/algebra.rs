@@ -11,6 +11,13 @@ pub(super) fn dot(left: &[f64], right: &[f64]) -> f64 {
     left.iter().zip(right).map(|(left, right)| left * right).sum()
 }
 
+/// `|left - right| / |right|`
+#[cfg(test)]
+pub(super) fn relative_distance(left: &[f64], right: &[f64]) -> f64 {
+    let difference: Vec<f64> = left.iter().zip(right).map(|(a, b)| a - b).collect();
+    (dot(&difference, &difference) / dot(right, right)).sqrt()
+}
+
 pub(super) fn add_scaled(sum: &mut [f64], factor: f64, values: &[f64]) {
     sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += factor * value);
 }

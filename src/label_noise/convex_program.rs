@@ -144,13 +144,9 @@ impl ConvexProgram {
 
 #[cfg(test)]
 mod tests {
+    use super::super::algebra::relative_distance as distance;
     use super::super::linear_theory::GradientDescent;
     use super::*;
-
-    fn distance(left: &[f64], right: &[f64]) -> f64 {
-        let difference: Vec<f64> = left.iter().zip(right).map(|(a, b)| a - b).collect();
-        (dot(&difference, &difference) / dot(right, right)).sqrt()
-    }
 
     #[test]
     fn descent_and_convex_program_agree_whether_they_recover_the_truth_or_not() {

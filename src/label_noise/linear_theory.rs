@@ -370,12 +370,8 @@ fn corruption(u: &[f64], v: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::algebra::relative_distance as distance;
     use super::*;
-
-    fn distance(left: &[f64], right: &[f64]) -> f64 {
-        let difference: Vec<f64> = left.iter().zip(right).map(|(a, b)| a - b).collect();
-        (dot(&difference, &difference) / dot(right, right)).sqrt()
-    }
 
     #[test]
     fn descent_on_the_gram_matrix_equals_descent_on_the_parameters() {
