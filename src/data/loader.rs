@@ -184,6 +184,7 @@ impl<I, O> DataLoaderIterator<O> for EpochIterator<'_, I, O> {
 mod tests {
     use super::*;
     use burn::data::dataset::InMemDataset;
+    use proptest::prelude::*;
 
     struct Keep;
     impl Batcher<Indexed<char>, Vec<Indexed<char>>> for Keep {
@@ -210,6 +211,22 @@ mod tests {
             items.sort_by_key(|item| item.index);
             let letters: String = items.iter().map(|item| item.item).collect();
             assert_eq!(letters, "abcdefg");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_epoch_is_a_permutation_cut_to_whole_batches_if_asked(
+            batch_size in 1..9usize, seed: u64, epoch in 0..1000usize, drop: bool
+        ) {
+            let loader = loader(batch_size).shuffle(seed);
+            let loader = if drop { loader.drop_last() } else { loader };
+            let mut order = loader.order(epoch);
+            prop_assert_eq!(order.len(), if drop { 7 / batch_size * batch_size } else { 7 });
+            order.sort_unstable();
+            order.dedup();
+            prop_assert_eq!(order.len(), loader.num_items());
+            prop_assert!(order.iter().all(|&index| index < 7));
         }
     }
 
