@@ -23,6 +23,7 @@
 //! S. Liu, Z. Zhu, Q. Qu, C. You, *Robust Training under Label Noise by Over-parameterization*,
 //! ICML 2022, whose state the scores come from; the report is ours.
 
+use std::fmt;
 use std::io::Write;
 
 use firebrick_optimizers::sop::Sop;
@@ -179,6 +180,13 @@ impl NoiseReport {
         self.samples.iter().filter(|sample| sample.flagged)
     }
 
+    /// The other class that the samples suggested as `class` were given most often, with its share.
+    fn likely_confusion(&self, class: usize) -> Option<(usize, f64)> {
+        let row = self.transition[class].iter().copied().enumerate();
+        let others = row.filter(|&(given, share)| given != class && share > 0.0);
+        others.reduce(|best, other| if other.1 > best.1 { other } else { best })
+    }
+
     /// Writes one line per sample, the most suspicious first:
     /// `index,given,suggested,score,flagged`.
     ///
@@ -191,6 +199,67 @@ impl NoiseReport {
         }
         Ok(writer.flush()?)
     }
+}
+
+/// Samples that the text form lists.
+const LISTED: usize = 10;
+
+/// The report for people: a summary, one line per class, and the most suspicious samples.
+impl fmt::Display for NoiseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flagged = self.flagged().count();
+        writeln!(
+            f,
+            "{flagged} of {} labels look wrong ({:.1} %, scores above {})\n",
+            self.samples.len(),
+            100.0 * self.noise_rate,
+            self.threshold
+        )?;
+        let of_class = |class: usize, which: fn(&SampleReport) -> usize| {
+            self.samples.iter().filter(move |sample| which(sample) == class)
+        };
+        let by_class = |class: usize| {
+            let given = || of_class(class, |sample| sample.given);
+            let likely = self.likely_confusion(class);
+            vec![
+                class.to_string(),
+                given().count().to_string(),
+                of_class(class, |sample| sample.suggested).count().to_string(),
+                given().filter(|sample| sample.flagged).count().to_string(),
+                likely.map_or("-".into(), |(to, share)| format!("{to} ({:.1} %)", 100.0 * share)),
+            ]
+        };
+        let classes: Vec<_> = (0..self.transition.len()).map(by_class).collect();
+        let header = ["class", "given", "suggested", "flagged", "most often given instead"];
+        writeln!(f, "{}", columns(&header, &classes))?;
+        let line = |sample: &SampleReport| {
+            let label = |label: usize| label.to_string();
+            let score = format!("{:.3}", sample.score);
+            let flagged = if sample.flagged { "yes" } else { "no" }.to_string();
+            vec![label(sample.index), label(sample.given), label(sample.suggested), score, flagged]
+        };
+        let samples: Vec<_> = self.samples.iter().take(LISTED).map(line).collect();
+        f.write_str(&columns(&["sample", "given", "suggested", "score", "flagged"], &samples))
+    }
+}
+
+/// Lines of cells, each column as wide as its widest cell and aligned to the right.
+fn columns(header: &[&str], lines: &[Vec<String>]) -> String {
+    let cells = |column: usize| lines.iter().map(move |line| line[column].len());
+    let widths: Vec<usize> = header
+        .iter()
+        .enumerate()
+        .map(|(column, title)| cells(column).fold(title.len(), usize::max))
+        .collect();
+    let line = |line: &mut dyn Iterator<Item = &str>| {
+        let cells = line.zip(&widths).map(|(cell, &width)| format!("{cell:>width$}"));
+        cells.collect::<Vec<_>>().join("  ") + "\n"
+    };
+    let mut text = line(&mut header.iter().copied());
+    for cells in lines {
+        text += &line(&mut cells.iter().map(String::as_str));
+    }
+    text
 }
 
 /// The transition estimate, and the classes whose row is empty.
@@ -240,6 +309,18 @@ mod tests {
         assert_eq!(report.transition()[0], [2.0 * third, third, 0.0]);
         assert_eq!(report.transition()[1..], [vec![0.0, 1.0, 0.0], vec![0.0, 0.0, 1.0]]);
         assert_eq!(report.classes_without_samples(), [2]);
+    }
+
+    #[test]
+    fn prints_a_summary_the_classes_and_the_most_suspicious_samples() {
+        let text = report().to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "3 of 4 labels look wrong (75.0 %, scores above 0.5)");
+        assert_eq!(lines[2], "class  given  suggested  flagged  most often given instead");
+        assert_eq!(lines[3], "    0      2          3        1                1 (33.3 %)");
+        assert_eq!(lines[5], "    2      0          0        0                         -");
+        assert_eq!(lines[8], "     2      1          0  0.900      yes");
+        assert_eq!(lines.len(), 12);
     }
 
     #[test]

@@ -1,13 +1,51 @@
-//! Label noise: transition matrices, linear theory, and the losses that SOP is compared with.
+//! Label noise: confident learning, transition matrices, linear theory, and the losses that SOP is compared with.
 
 use firebrick::datasets::LabelNoise;
-use firebrick::label_noise::{ConvexProgram, GradientDescent, LinearSop};
+use firebrick::label_noise::{
+    Collision, ConfidentLearningConfig, ConvexProgram, GradientDescent, IssueRule, LinearSop,
+};
 use firebrick::models::losses::{
     EarlyLearningConfig, GeneralizedCrossEntropyLossConfig, SymmetricCrossEntropyLossConfig,
 };
 
 use crate::Target;
 use crate::case::{Case, Failure, Tolerance};
+
+/// `confident_learning`: joints, matrices, qualities and issues from predicted probabilities.
+pub fn confident_learning(case: &Case) -> Result<(), Failure> {
+    let fail = |error: firebrick::label_noise::LabelNoiseError| Failure::new(error.to_string());
+    let (samples, classes) = (case.usize("n")?, case.usize("K")?);
+    let (given, (probabilities, shape)) = (case.indices("labels")?, case.values("pred_probs")?);
+    if given.len() != samples || shape != [samples, classes] {
+        return Err(Failure::new(format!("n, K: {samples}, {classes} with the shape {shape:?}")));
+    }
+    // The reference counts a sample that reaches several thresholds for its most likely class.
+    let config = ConfidentLearningConfig::new().with_collision(Collision::MostLikely);
+    let found = config.analyze(&given, &probabilities, classes).map_err(fail)?;
+    let exact = Tolerance::absolute(0.0);
+    let close = Tolerance::absolute(1e-9);
+    let counts = |joint: &[Vec<usize>]| {
+        joint.iter().flatten().map(|&count| count as f64).collect::<Vec<f64>>()
+    };
+    let truths = |issues: Vec<bool>| issues.into_iter().map(f64::from).collect::<Vec<f64>>();
+    case.compare_host("confident_joint_uncalibrated", &counts(found.confident_joint()), exact)?;
+    case.compare_host("confident_joint_calibrated", &counts(found.calibrated_joint()), exact)?;
+    case.compare_host("prior_true", &found.prior(), close)?;
+    case.compare_host("noise_matrix", &found.noise_matrix().concat(), close)?;
+    case.compare_host("inverse_noise_matrix", &found.inverse_noise_matrix().concat(), close)?;
+    case.compare_host("quality_self_confidence", &found.self_confidence(), close)?;
+    case.compare_host("quality_normalized_margin", &found.normalized_margin(), close)?;
+    let by_rate = found.issues(IssueRule::NoiseRate);
+    case.compare_host("issues_prune_by_noise_rate", &truths(by_rate), exact)?;
+    let confident = found.issues(IssueRule::ConfidentJoint);
+    let number = confident.iter().filter(|&&issue| issue).count();
+    case.compare_host("issues_confident_learning", &truths(confident), exact)?;
+    let expected = case.usize("est_issues")?;
+    if number != expected {
+        return Err(Failure::new(format!("est_issues: expected {expected}, found {number}")));
+    }
+    Ok(())
+}
 
 /// `noise_transition_matrices`: closed forms.
 pub fn transition_matrices(case: &Case) -> Result<(), Failure> {

@@ -87,6 +87,11 @@ fn host_kind(name: &str, check: fn(&Case) -> Result<(), Failure>) {
 }
 
 #[test]
+fn confident_learning() {
+    host_kind("confident_learning", label_noise::confident_learning);
+}
+
+#[test]
 fn noise_transition_matrices() {
     host_kind("noise_transition_matrices", label_noise::transition_matrices);
 }
