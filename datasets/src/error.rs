@@ -241,6 +241,56 @@ pub enum DatasetError {
         end: usize,
     },
 
+    /// There are more or fewer labels than samples.
+    #[error("{place}: expected {expected} labels, found {found}")]
+    LabelCount {
+        /// The file or the data set.
+        place: String,
+        /// Number of samples.
+        expected: usize,
+        /// Number of labels.
+        found: usize,
+    },
+
+    /// A line of a file with labels is not what it should be.
+    #[error("{}: line {line}: expected {expected}, found {found}", file.display())]
+    LabelLine {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What should stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+
+    /// A file with labels has no column of the name asked for, or several and none was asked for.
+    #[error("{}: expected {expected}, found the columns {}", file.display(), list(found))]
+    LabelColumn {
+        /// The file.
+        file: PathBuf,
+        /// The column, in words.
+        expected: String,
+        /// The columns that are there.
+        found: Vec<String>,
+    },
+
+    /// The length of a file is no multiple of the length of its records.
+    #[error(
+        "{}: expected records of {record} bytes each, found {found} bytes in all, which is no \
+         multiple",
+        file.display()
+    )]
+    PartialRecord {
+        /// The file.
+        file: PathBuf,
+        /// Length of one record.
+        record: u64,
+        /// Length of the file.
+        found: u64,
+    },
+
     /// Label noise was asked for among fewer than two classes.
     #[error("label noise: expected at least two classes, found {found}")]
     TooFewClasses {
@@ -267,7 +317,8 @@ pub enum DatasetError {
     /// A text does not describe label noise.
     #[error(
         "label noise: expected \"none\", \"symmetric:RATE\", \"symmetric-inclusive:RATE\", \
-         \"pair:RATE\", \"cifar10:RATE\" or \"superclass:SIZE:RATE\", found \"{found}\""
+         \"pair:RATE\", \"cifar10:RATE\", \"cifar100:RATE\", \"cifar100-pair:RATE\", \
+         \"superclass:SIZE:RATE\" or \"superclass-pair:SIZE:RATE\", found \"{found}\""
     )]
     UnknownNoise {
         /// The text given.

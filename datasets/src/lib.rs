@@ -8,8 +8,11 @@
 //! | 1,797 embedded images of handwritten digits | [`digits()`] |
 //! | MNIST, Fashion-MNIST, EMNIST, KMNIST and others in their format | [`idx::load`] |
 //! | a Gaussian mixture of known difficulty | [`GaussianMixtureConfig`] |
+//! | CIFAR-10 and CIFAR-100 | [`cifar::load_cifar10`], [`cifar::load_cifar100`] |
 //! | your own images or vectors, checked | [`ImageSet::new`], [`FeatureSet::new`] |
 //! | labels with a known share of errors | [`LabelNoise`], [`NoisyLabels`] |
+//! | labels from a text or CSV file | [`label_file::read`] |
+//! | weakly and strongly augmented views of images | [`augment`] |
 //! | disjoint parts with the same class proportions | [`stratified_split`] |
 //! | the order of the samples in an epoch | [`permutation`] |
 //!
@@ -44,11 +47,14 @@
 //! # Ok::<(), firebrick_datasets::DatasetError>(())
 //! ```
 
+pub mod augment;
+pub mod cifar;
 pub mod digits;
 pub mod error;
 pub mod features;
 pub mod idx;
 pub mod images;
+pub mod label_file;
 pub mod mixture;
 pub mod noise;
 mod random;

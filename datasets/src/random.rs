@@ -11,6 +11,10 @@ pub(crate) enum Use {
     Noise,
     /// Choice of the samples that get label noise.
     NoiseChoice,
+    /// Pairs of classes that label noise swaps; the stream is the superclass.
+    NoisePairs,
+    /// Augmentation; the stream is the sample and which view of it.
+    Augmentation,
     /// [`permutation`](crate::permutation); the stream is the caller's.
     Permutation,
     /// Division into parts; the stream is the class.
@@ -24,6 +28,8 @@ impl Use {
         match self {
             Self::Noise => b"noise   ",
             Self::NoiseChoice => b"choice  ",
+            Self::NoisePairs => b"pairs   ",
+            Self::Augmentation => b"augment ",
             Self::Permutation => b"order   ",
             Self::Split => b"split   ",
             Self::Mixture => b"mixture ",
@@ -33,9 +39,15 @@ impl Use {
 
 /// The generator for a use: its key is the seed followed by the tag of the use, then zeros.
 pub(crate) fn generator(purpose: Use, seed: u64, stream: u64) -> ChaCha8Rng {
+    epoch_generator(purpose, seed, 0, stream)
+}
+
+/// The generator for a use in an epoch, which stands in the key after the tag.
+pub(crate) fn epoch_generator(purpose: Use, seed: u64, epoch: u64, stream: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(purpose.tag());
+    key[16..24].copy_from_slice(&epoch.to_le_bytes());
     let mut generator = ChaCha8Rng::from_seed(key);
     generator.set_stream(stream);
     generator
@@ -54,5 +66,7 @@ mod tests {
         assert_ne!(base, first(Use::Split, 1, 2));
         assert_ne!(base, first(Use::Noise, 2, 2));
         assert_ne!(base, first(Use::Noise, 1, 3));
+        assert_eq!(base, epoch_generator(Use::Noise, 1, 0, 2).next_u64());
+        assert_ne!(base, epoch_generator(Use::Noise, 1, 1, 2).next_u64());
     }
 }

@@ -172,3 +172,115 @@ fn class_maps_refuse_numbers_of_classes_that_do_not_fit() {
 fn labels_in_order(num_classes: usize) -> Vec<usize> {
     (0..num_classes).collect()
 }
+
+const SUPERCLASSES: [LabelNoise; 4] = [
+    LabelNoise::SuperclassCycle { size: 5, rate: 0.4 },
+    LabelNoise::SuperclassPair { size: 5, rate: 0.4 },
+    LabelNoise::Cifar100Cycle { rate: 0.4 },
+    LabelNoise::Cifar100Pair { rate: 0.4 },
+];
+
+#[test]
+fn superclass_noise_stays_in_the_superclass_and_follows_its_matrix() {
+    let original: Vec<usize> = (0..100_000).map(|index| index % 100).collect();
+    for noise in SUPERCLASSES {
+        let real =
+            matches!(noise, LabelNoise::Cifar100Cycle { .. } | LabelNoise::Cifar100Pair { .. });
+        let group = |class: usize| {
+            if real { crate::cifar::CIFAR100_SUPERCLASS_OF[class] } else { class / 5 }
+        };
+        let noisy = noise.apply(&original, 100, 3).unwrap();
+        for (original, given) in original.iter().zip(&noisy.given) {
+            assert_eq!(group(*original), group(*given), "{noise}");
+        }
+        let drawn = noise.drawn_transition_matrix(100, 3);
+        for (row, found) in drawn.iter().zip(&noisy.transition) {
+            for (model, found) in row.iter().zip(found) {
+                let four_errors = 4.0 * (model * (1.0 - model) / 1000.0).sqrt();
+                assert!((model - found).abs() <= four_errors, "{noise}: {found}, {model}");
+            }
+        }
+        let swaps =
+            matches!(noise, LabelNoise::SuperclassPair { .. } | LabelNoise::Cifar100Pair { .. });
+        let expected = if swaps { 0.16 } else { 0.4 };
+        assert!((noisy.realized_rate - expected).abs() < 0.01, "{noise}: {}", noisy.realized_rate);
+        for row in noise.transition_matrix(100) {
+            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        }
+    }
+}
+
+#[test]
+fn the_mean_over_drawn_pairs_is_the_matrix_of_the_model() {
+    let noise = LabelNoise::SuperclassPair { size: 3, rate: 0.6 };
+    let mut mean = vec![vec![0.0; 6]; 6];
+    for seed in 0..3000 {
+        let drawn = noise.drawn_transition_matrix(6, seed);
+        // A swap: symmetric, one class of three untouched.
+        assert_eq!((0..6).filter(|&class| drawn[class][class] == 1.0).count(), 2);
+        for (class, row) in drawn.iter().enumerate() {
+            for (given, value) in row.iter().enumerate() {
+                assert_eq!(*value, drawn[given][class]);
+                mean[class][given] += value / 3000.0;
+            }
+        }
+    }
+    for (row, found) in noise.transition_matrix(6).iter().zip(&mean) {
+        for (model, found) in row.iter().zip(found) {
+            // An entry is 0.6 or 0 with probability up to 2/3.
+            assert!((model - found).abs() < 4.0 * 0.6 * (2.0f64 / 9.0 / 3000.0).sqrt());
+        }
+    }
+}
+
+#[test]
+fn the_exact_mode_changes_exactly_the_rounded_count() {
+    let original = labels(1003, 100);
+    let moved = |noise: LabelNoise, seed| {
+        let matrix = noise.drawn_transition_matrix(100, seed);
+        original.iter().filter(|&&label| matrix[label][label] < 1.0).count()
+    };
+    let others = [LabelNoise::Symmetric { rate: 0.4 }, LabelNoise::PairFlip { rate: 0.4 }];
+    for noise in SUPERCLASSES.into_iter().chain(others) {
+        let noisy = noise.apply_exact(&original, 100, 5).unwrap();
+        let expected = (0.4 * moved(noise, 5) as f64).round() as usize;
+        let found = noisy.flipped.iter().filter(|&&flipped| flipped).count();
+        assert_eq!(found, expected, "{noise}");
+        for (original, given) in original.iter().zip(&noisy.given) {
+            assert!(noise.drawn_transition_matrix(100, 5)[*original][*given] > 0.0);
+        }
+        assert_ne!(noisy.given, noise.apply_exact(&original, 100, 6).unwrap().given);
+    }
+    let redrawn =
+        LabelNoise::SymmetricInclusive { rate: 1.0 }.apply_exact(&original, 100, 5).unwrap();
+    assert!(redrawn.realized_rate > 0.95 && redrawn.realized_rate < 1.0);
+    assert_eq!(LabelNoise::None.apply_exact(&original, 100, 0).unwrap().given, original);
+    assert!(LabelNoise::Symmetric { rate: 0.5 }.apply_exact(&[], 2, 0).unwrap().given.is_empty());
+}
+
+#[test]
+fn superclass_noise_reads_its_name_and_refuses_other_numbers_of_classes() {
+    let texts = ["superclass:5:0.4", "superclass-pair:5:0.4", "cifar100:0.4", "cifar100-pair:0.4"];
+    for (text, noise) in texts.iter().zip(SUPERCLASSES) {
+        assert_eq!(text.parse::<LabelNoise>().unwrap(), noise);
+    }
+    for text in ["superclass:0.4", "superclasses:5:0.4", "superclass-pair:x:0.4", "cifar100:5:0.4"]
+    {
+        assert!(matches!(text.parse::<LabelNoise>(), Err(DatasetError::UnknownNoise { .. })));
+    }
+    for noise in [SUPERCLASSES[2], SUPERCLASSES[3]] {
+        let message = noise.apply(&[0], 10, 0).unwrap_err().to_string();
+        assert!(message.contains("expected 100 classes, found 10"), "{message}");
+    }
+}
+
+#[test]
+fn labels_from_outside_are_compared_with_the_original_ones() {
+    let noisy = NoisyLabels::from_given(&[0, 1, 2, 2], vec![0, 1, 2, 0], 3).unwrap();
+    assert_eq!(noisy.flipped, [false, false, false, true]);
+    assert_eq!((noisy.requested_rate, noisy.realized_rate), (0.25, 0.25));
+    let error = NoisyLabels::from_given(&[0, 1], vec![0], 3).unwrap_err().to_string();
+    assert_eq!(error, "given labels: expected 2 labels, found 1");
+    let error = NoisyLabels::from_given(&[0], vec![3], 3).unwrap_err().to_string();
+    assert_eq!(error, "given labels: label 0: expected 0 <= label < 3, found 3");
+}
