@@ -26,42 +26,120 @@
 //! let scores = result.model.sop.expect("was set above").scores();
 //! ```
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Int, Tensor};
 use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 use firebrick_models::classifier::Classifier;
+use firebrick_models::losses::{
+    EarlyLearningLoss, EarlyLearningUpdate, GeneralizedCrossEntropyLoss, SymmetricCrossEntropyLoss,
+};
 use firebrick_optimizers::sop::{PendingUpdates, Sop};
 
 use crate::data::LabeledBatch;
 
-/// A classifier in Burn's `Learner`, trained with SOP, or with cross entropy if no noise state is
-/// set.
+/// A classifier in Burn's `Learner`, trained with a loss for noisy labels; by default with cross
+/// entropy.
 ///
-/// The noise state is part of the module, so the learner's checkpoints hold it and a resumed run
-/// goes on with it. Validation uses cross entropy on the labels of the validation loader.
+/// Noise state and targets are part of the module, so the learner's checkpoints hold them and a
+/// resumed run goes on with them. Validation uses cross entropy on the labels of the validation
+/// loader. With SOP+ the training batches hold two views, see
+/// [`LabeledDataset::view_loader`](crate::data::LabeledDataset::view_loader).
 #[derive(Module, Debug)]
 pub struct NoisyLabelLearner<N, const D: usize> {
     /// The network.
     pub network: N,
     /// The noise state, for the training set of the training loader.
     pub sop: Option<Sop>,
+    /// The targets of early-learning regularization, for the same training set.
+    pub early_learning: Option<EarlyLearningLoss>,
     #[module(skip)]
-    pending: PendingUpdates,
+    stateless: Stateless,
+    #[module(skip)]
+    pending: Pending,
+}
+
+/// A loss without a state of its own.
+#[derive(Clone, Debug)]
+enum Stateless {
+    CrossEntropy,
+    Generalized(GeneralizedCrossEntropyLoss),
+    Symmetric(SymmetricCrossEntropyLoss),
+}
+
+/// State updates on their way from `step` to `optimize`.
+#[derive(Clone, Debug, Default)]
+struct Pending {
+    sop: PendingUpdates,
+    early_learning: Arc<Mutex<Vec<EarlyLearningUpdate>>>,
 }
 
 impl<N: Classifier<D>, const D: usize> NoisyLabelLearner<N, D> {
     /// A network trained with cross entropy.
     pub fn new(network: N) -> Self {
-        Self { network, sop: None, pending: PendingUpdates::default() }
+        Self {
+            network,
+            sop: None,
+            early_learning: None,
+            stateless: Stateless::CrossEntropy,
+            pending: Pending::default(),
+        }
     }
 
-    /// Trains with SOP instead.
-    pub fn with_sop(mut self, sop: Sop) -> Self {
-        self.sop = Some(sop);
-        self
+    /// Trains with SOP or SOP+ instead.
+    pub fn with_sop(self, sop: Sop) -> Self {
+        Self { sop: Some(sop), ..Self::new(self.network) }
     }
+
+    /// Trains with early-learning regularization instead.
+    pub fn with_early_learning(self, loss: EarlyLearningLoss) -> Self {
+        Self { early_learning: Some(loss), ..Self::new(self.network) }
+    }
+
+    /// Trains with generalized cross entropy instead.
+    pub fn with_generalized(self, loss: GeneralizedCrossEntropyLoss) -> Self {
+        Self { stateless: Stateless::Generalized(loss), ..Self::new(self.network) }
+    }
+
+    /// Trains with symmetric cross entropy instead.
+    pub fn with_symmetric(self, loss: SymmetricCrossEntropyLoss) -> Self {
+        Self { stateless: Stateless::Symmetric(loss), ..Self::new(self.network) }
+    }
+
+    fn loss(
+        &self,
+        indices: Tensor<1, Int>,
+        logits: Tensor<2>,
+        labels: Tensor<1, Int>,
+    ) -> Tensor<1> {
+        if let Some(sop) = &self.sop {
+            let output = sop.forward(indices, logits, labels);
+            self.pending.sop.push(output.update);
+            return output.loss;
+        }
+        if let Some(loss) = &self.early_learning {
+            let output = loss.forward(indices, logits, labels);
+            self.waiting().push(output.update);
+            return output.loss;
+        }
+        match &self.stateless {
+            Stateless::CrossEntropy => cross_entropy(logits, labels),
+            Stateless::Generalized(loss) => loss.forward(logits, labels),
+            Stateless::Symmetric(loss) => loss.forward(logits, labels),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<EarlyLearningUpdate>> {
+        self.pending.early_learning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+    CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, labels)
 }
 
 impl<N: Classifier<D>, const D: usize> TrainStep for NoisyLabelLearner<N, D> {
@@ -70,18 +148,11 @@ impl<N: Classifier<D>, const D: usize> TrainStep for NoisyLabelLearner<N, D> {
 
     fn step(&self, batch: LabeledBatch<D>) -> TrainOutput<ClassificationOutput> {
         let logits = self.network.logits(batch.inputs);
-        let loss = match &self.sop {
-            Some(sop) => {
-                let output = sop.forward(batch.indices, logits.clone(), batch.labels.clone());
-                self.pending.push(output.update);
-                output.loss
-            }
-            None => CrossEntropyLossConfig::new()
-                .init(&logits.device())
-                .forward(logits.clone(), batch.labels.clone()),
-        };
+        let loss = self.loss(batch.indices, logits.clone(), batch.labels.clone());
         let gradients = loss.backward();
-        TrainOutput::new(self, gradients, ClassificationOutput::new(loss, logits, batch.labels))
+        // Of two views the first is the one that is classified.
+        let first = logits.narrow(0, 0, batch.labels.dims()[0]);
+        TrainOutput::new(self, gradients, ClassificationOutput::new(loss, first, batch.labels))
     }
 
     fn optimize(
@@ -90,7 +161,10 @@ impl<N: Classifier<D>, const D: usize> TrainStep for NoisyLabelLearner<N, D> {
         lr: ModuleLearningRate,
         gradients: GradientsParams,
     ) -> Self {
-        self.sop = self.sop.map(|sop| sop.apply_pending(&self.pending));
+        self.sop = self.sop.map(|sop| sop.apply_pending(&self.pending.sop));
+        let waiting = std::mem::take(&mut *self.waiting());
+        let apply = |loss| waiting.into_iter().fold(loss, EarlyLearningLoss::apply);
+        self.early_learning = self.early_learning.map(apply);
         optimizer.step(lr, self, gradients)
     }
 }
@@ -101,9 +175,7 @@ impl<N: Classifier<D>, const D: usize> InferenceStep for NoisyLabelLearner<N, D>
 
     fn step(&self, batch: LabeledBatch<D>) -> ClassificationOutput {
         let logits = self.network.logits(batch.inputs);
-        let loss = CrossEntropyLossConfig::new()
-            .init(&logits.device())
-            .forward(logits.clone(), batch.labels.clone());
+        let loss = cross_entropy(logits.clone(), batch.labels.clone());
         ClassificationOutput::new(loss, logits, batch.labels)
     }
 }

@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`classifier`] | what a training loop needs to know of a network |
-//! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization |
+//! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching |
 //! | [`mlp`] | multilayer perceptron |
 //! | [`vision`] | networks for images |
 #![recursion_limit = "256"]

@@ -66,6 +66,13 @@ impl Classifier<2> for Mlp {
     }
 }
 
+/// Images are flattened, channels first.
+impl Classifier<4> for Mlp {
+    fn logits(&self, inputs: Tensor<4>) -> Tensor<2> {
+        self.forward(inputs.flatten(1, 3))
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -84,6 +91,15 @@ mod tests {
         }
         let output = network.forward(Tensor::from_data([[2.0], [-1.0]], &device));
         assert_eq!(output.into_data().try_to_vec::<f32>().unwrap(), [-4.0, 3.0]);
+    }
+
+    #[test]
+    fn flattens_images() {
+        let device = Device::flex();
+        let network = MlpConfig::new(vec![12, 5, 2]).init(&device);
+        let images = Tensor::<4>::ones([3, 2, 2, 3], &device);
+        let flat = network.forward(Tensor::ones([3, 12], &device)).into_data();
+        assert_eq!(network.logits(images).into_data(), flat);
     }
 
     #[test]

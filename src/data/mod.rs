@@ -4,7 +4,7 @@
 //! Methods that keep a state per sample (SOP, ELR, ...) need to know which sample they see, and a
 //! resumed run must see what the uninterrupted one saw. [`EpochLoader`] is a Burn `DataLoader` with
 //! both properties, for any Burn `Dataset`; [`LabeledDataset`] is such a data set over firebrick's
-//! own host data.
+//! own host data, and [`Views`] are random views of its images, such as the two of SOP+.
 //!
 //! # Example
 //! ```
@@ -22,6 +22,8 @@
 
 mod labeled;
 mod loader;
+mod views;
 
 pub use labeled::{LabeledBatch, LabeledBatcher, LabeledDataset, LabeledSample};
 pub use loader::{EpochLoader, Indexed};
+pub use views::{ViewBatcher, Views};

@@ -5,14 +5,17 @@
 //! | [`GeneralizedCrossEntropyLoss`] | label noise | Zhang, Sabuncu, NeurIPS 2018 |
 //! | [`SymmetricCrossEntropyLoss`] | label noise | Wang et al., ICCV 2019 |
 //! | [`EarlyLearningLoss`] | label noise; keeps a target per sample | Liu et al., NeurIPS 2020 |
+//! | [`CoTeaching`] | label noise; two networks choose samples for each other | Han et al., NeurIPS 2018 |
 //!
 //! All take logits `[batch, num_classes]` and integer labels `[batch]`, and average over the batch.
 //! SOP, which keeps a noise state per sample, is in `firebrick-optimizers`.
 
+mod co_teaching;
 mod early_learning;
 mod generalized_cross_entropy;
 mod symmetric_cross_entropy;
 
+pub use co_teaching::{CoTeaching, CoTeachingConfig, CoTeachingOutput};
 pub use early_learning::{
     EarlyLearningConfig, EarlyLearningLoss, EarlyLearningOutput, EarlyLearningUpdate,
 };

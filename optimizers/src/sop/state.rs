@@ -237,6 +237,9 @@ impl Sop {
     /// The most likely label of each sample by the state alone, `argmax(y (1 - U) + V)`, read back
     /// to the host. Where `u` is large and all of `v` small this is still the given label.
     ///
+    /// # Notes
+    /// A class counts from `V = 0.01` on: below that `v` may be no more than its random start.
+    ///
     /// # Panics
     /// If `given` does not have one label per sample.
     pub fn suggested_labels(&self, given: &[usize]) -> Vec<usize> {
@@ -253,13 +256,7 @@ impl Sop {
             .enumerate()
             .map(|(sample, &label)| {
                 let row = &right[sample * num_classes..(sample + 1) * num_classes];
-                let estimate = |class: usize| {
-                    if class == label { 1.0 - wrong[sample] } else { row[class] }
-                };
-                // Ties keep the given label.
-                (0..num_classes).fold(label, |best, class| {
-                    if estimate(class) > estimate(best) { class } else { best }
-                })
+                suggestion(label, wrong[sample], row.iter().copied().enumerate())
             })
             .collect()
     }
@@ -378,6 +375,23 @@ impl Sop {
         let logits = if two { logits.slice([0..rows, 0..columns]) } else { logits };
         Batch { logits, second_view, u, v, given: given.inner() }
     }
+}
+
+/// A class with a smaller `V` is not suggested: it may be no more than the random start.
+const SILENT: f32 = 1e-2;
+
+/// `argmax(y (1 - U) + V)` of a sample over the given label and the classes with their `V`; ties
+/// keep the given label, then the first.
+pub(super) fn suggestion(
+    given: usize,
+    wrong: f32,
+    right: impl Iterator<Item = (usize, f32)>,
+) -> usize {
+    let others = right.filter(|&(class, value)| class != given && value >= SILENT);
+    let keep_larger = |best: (usize, f32), other: (usize, f32)| {
+        if other.1 > best.1 { other } else { best }
+    };
+    others.fold((given, 1.0 - wrong), keep_larger).0
 }
 
 impl ModuleDisplay for Sop {
