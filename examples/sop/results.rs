@@ -56,7 +56,10 @@ pub fn report(name: &str, settings: &Settings, outcomes: &[Outcome]) {
 /// What the method promises.
 pub fn check(claims: &mut Claims, settings: &Settings, device: &str, outcomes: &[Outcome]) {
     let of = |method, value: Value| over_seeds(outcomes, method, value).0;
-    let named = |claim: &str| format!("{claim} ({device})");
+    let named = |claim: &str| match settings.table {
+        true => format!("{}: {claim} ({device})", settings.noise),
+        false => format!("{claim} ({device})"),
+    };
     let auc = of("sop", |o| o.auc);
     let text = format!("{auc:.3}");
     if !auc.is_nan() {

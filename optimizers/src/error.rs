@@ -24,6 +24,18 @@ pub enum OptimizerError {
         /// What Burn's reader said.
         source: RecordError,
     },
+    /// A file is not of the kind that was expected, cut off, or holds impossible numbers.
+    #[error("{path}: byte {position}: expected {expected}, found {found}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        position: usize,
+        /// What should stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
     /// A noise state belongs to other labels than the ones it is used with.
     #[error("{place}: the noise state belongs to {found}, but the labels in use are {expected}")]
     WrongLabels {

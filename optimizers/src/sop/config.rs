@@ -215,7 +215,7 @@ impl SopConfig {
         Sop::from_parts(self.clone(), u, v)
     }
 
-    fn assertions(&self) {
+    pub(super) fn assertions(&self) {
         let LabelFingerprint { num_samples, num_classes, .. } = self.labels;
         assert!(num_samples > 0, "SopConfig: num_samples must be positive, got 0");
         assert!(num_classes >= 2, "SopConfig: num_classes must be at least 2, got {num_classes}");

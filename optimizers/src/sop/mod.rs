@@ -89,6 +89,11 @@
 //! }
 //! ```
 //!
+//! # Very many samples
+//! `v` takes `4 N K` bytes: 4 GB for a million samples of a thousand classes. [`SparseSop`]
+//! ([`SopConfig::init_sparse`]) has the same calls and keeps only what has left its start, on the
+//! host; neither it nor [`Sop::forward`] ever makes a gradient of `N x K`.
+//!
 //! # Notes
 //! The default [`SopRouting::Joint`] follows the authors' code, in which `u` learns from both
 //! terms and the squares are clamped; [`SopRouting::Paper`] is Algorithm 1. The balance term acts
@@ -102,8 +107,12 @@
 mod config;
 mod gradients;
 mod loss;
+mod rows;
+mod sparse;
+mod sparse_file;
 mod state;
 
 pub use config::{LabelFingerprint, SopConfig, SopPreset, SopRouting};
 pub use loss::{SopOutput, SopTerms};
+pub use sparse::SparseSop;
 pub use state::{PendingUpdates, Sop, SopUpdate};

@@ -8,12 +8,10 @@ use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::optim::GradientsParams;
 use burn::store::ModuleRecord;
 use burn::tensor::{DType, Int, Tensor, TensorData};
-use firebrick_ops::one_hot::one_hot;
 use firebrick_ops::rows::{add_rows, clamp_rows};
-use firebrick_ops::surrogate::with_gradient;
 
-use super::gradients::Gradients;
-use super::loss::{Batch, Forward};
+use super::loss::Forward;
+use super::rows::{Rows, batch, check_finite, check_range, given, suggestion};
 use super::{LabelFingerprint, SopConfig, SopOutput, SopTerms};
 use crate::OptimizerError;
 
@@ -116,7 +114,7 @@ impl Sop {
         logits: Tensor<2>,
         labels: Tensor<1, Int>,
     ) -> SopOutput {
-        let given = self.given(labels, &logits);
+        let given = given(&self.config, labels, &logits, self.v.val().dtype());
         self.forward_soft(indices, logits, given)
     }
 
@@ -134,34 +132,11 @@ impl Sop {
         logits: Tensor<2>,
         given: Tensor<2>,
     ) -> SopOutput {
-        let dtype = self.v.val().dtype();
-        let plain = logits.clone().inner().cast(dtype);
         let indices = indices.without_autodiff();
-        self.check(&indices, &plain);
+        self.check(&indices, &logits);
         let u = self.u.val().inner().select(0, indices.clone());
         let v = self.v.val().inner().select(0, indices.clone());
-        let batch = self.batch(&indices, plain, u, v, given);
-        let forward = Forward::new(&self.config, &batch);
-        let terms = forward.terms(&self.config, &batch);
-        let gradients = Gradients::new(&self.config, &batch, &forward);
-
-        let gradient = match gradients.second_view {
-            Some(second) => Tensor::cat(vec![gradients.logits, second], 0),
-            // Without consistency a second view has no influence.
-            None if logits.dims() != gradients.logits.dims() => {
-                let zeros = gradients.logits.zeros_like();
-                Tensor::cat(vec![gradients.logits, zeros], 0)
-            }
-            None => gradients.logits,
-        };
-        let logits = if logits.dtype() == dtype { logits } else { logits.cast(dtype) };
-        let scale = if self.config.per_sample { batch.given.dims()[0] as f64 } else { 1.0 };
-        SopOutput {
-            loss: with_gradient(logits, terms.total(&self.config), gradient),
-            noise_estimate: forward.wrong - forward.other,
-            update: SopUpdate { indices, u: gradients.u * scale, v: gradients.v * scale },
-            terms,
-        }
+        Rows { config: &self.config, u, v }.forward(indices, logits, given)
     }
 
     /// The loss of a batch recorded by autodiff, with gradients of `u` and `v` as for any other
@@ -178,13 +153,13 @@ impl Sop {
         logits: Tensor<2>,
         labels: Tensor<1, Int>,
     ) -> (Tensor<1>, SopTerms) {
-        let given = self.given(labels, &logits);
+        let given = given(&self.config, labels, &logits, self.v.val().dtype());
         self.check(&indices, &logits);
         let u = self.u.val().select(0, indices.clone());
         let v = self.v.val().select(0, indices.clone());
         let dtype = v.dtype();
         let logits = if logits.dtype() == dtype { logits } else { logits.cast(dtype) };
-        let batch = self.batch(&indices, logits, u, v, given);
+        let batch = batch(&self.config, logits, u, v, given);
         let terms = Forward::new(&self.config, &batch).terms(&self.config, &batch);
         (terms.total(&self.config), terms.map(Tensor::inner))
     }
@@ -316,82 +291,14 @@ impl Sop {
         Err(OptimizerError::WrongLabels { place: place.into(), expected, found })
     }
 
-    fn given(&self, labels: Tensor<1, Int>, logits: &Tensor<2>) -> Tensor<2> {
-        let (rows, num_classes) = (labels.dims()[0], self.config.labels.num_classes);
-        let [logit_rows, _] = logits.dims();
-        assert!(
-            logit_rows == rows || logit_rows == 2 * rows,
-            "Sop: logits must have one or two rows per label, {rows} or {}, got {logit_rows}",
-            2 * rows
-        );
-        if self.config.validate {
-            check_range("labels", labels.clone(), num_classes);
-        }
-        one_hot(labels, num_classes, self.v.val().dtype())
-    }
-
     /// What must hold before rows are gathered.
     fn check(&self, indices: &Tensor<1, Int>, logits: &Tensor<2>) {
         assert!(indices.dims()[0] > 0, "Sop: the batch must not be empty");
         if self.config.validate {
             check_range("indices", indices.clone(), self.config.labels.num_samples);
-            let bad = logits.clone().inner().is_finite().bool_not().any().into_scalar::<bool>();
-            assert!(!bad, "Sop: logits must be finite");
+            check_finite(logits);
         }
     }
-
-    /// Splits the views and checks shapes.
-    fn batch(
-        &self,
-        indices: &Tensor<1, Int>,
-        logits: Tensor<2>,
-        u: Tensor<2>,
-        v: Tensor<2>,
-        given: Tensor<2>,
-    ) -> Batch {
-        let num_classes = self.config.labels.num_classes;
-        let ([rows], [logit_rows, columns]) = (indices.dims(), logits.dims());
-        assert!(
-            given.dims() == [rows, num_classes],
-            "Sop: labels must give the shape {:?}, got {:?}",
-            [rows, num_classes],
-            given.dims()
-        );
-        assert!(
-            columns == num_classes && (logit_rows == rows || logit_rows == 2 * rows),
-            "Sop: logits must have the shape {:?} or {:?}, got {:?}",
-            [rows, num_classes],
-            [2 * rows, num_classes],
-            [logit_rows, columns]
-        );
-        assert!(
-            self.config.consistency == 0.0 || logit_rows == 2 * rows,
-            "Sop: consistency needs logits of two views, {} rows, got {logit_rows}",
-            2 * rows
-        );
-        let two = logit_rows == 2 * rows;
-        let second_view = (two && self.config.consistency > 0.0)
-            .then(|| logits.clone().slice([rows..2 * rows, 0..columns]));
-        let logits = if two { logits.slice([0..rows, 0..columns]) } else { logits };
-        Batch { logits, second_view, u, v, given: given.inner() }
-    }
-}
-
-/// A class with a smaller `V` is not suggested: it may be no more than the random start.
-const SILENT: f32 = 1e-2;
-
-/// `argmax(y (1 - U) + V)` of a sample over the given label and the classes with their `V`; ties
-/// keep the given label, then the first.
-pub(super) fn suggestion(
-    given: usize,
-    wrong: f32,
-    right: impl Iterator<Item = (usize, f32)>,
-) -> usize {
-    let others = right.filter(|&(class, value)| class != given && value >= SILENT);
-    let keep_larger = |best: (usize, f32), other: (usize, f32)| {
-        if other.1 > best.1 { other } else { best }
-    };
-    others.fold((given, 1.0 - wrong), keep_larger).0
 }
 
 impl ModuleDisplay for Sop {
@@ -436,15 +343,6 @@ fn update_value(
         value = value.require_grad();
     }
     Param::from_mapped_value(id, value, mapper)
-}
-
-fn check_range(name: &str, values: Tensor<1, Int>, end: usize) {
-    for (position, value) in values.into_data().iter::<i64>().enumerate() {
-        assert!(
-            (0..end as i64).contains(&value),
-            "Sop: {name} must be in 0..{end}, got {value} at position {position}"
-        );
-    }
 }
 
 fn host(tensor: Tensor<2>) -> Vec<f32> {
