@@ -173,16 +173,18 @@ impl SparseSop {
             given.len()
         );
         let right = |value: f32| (value * value).clamp(0.0, 1.0);
+        // An entry at its start has a square of up to 40 times its variance at the very most: from a
+        // small start on only what has moved can be a suggestion.
+        let from_start = self.config.init_std > 1e-3;
         let suggested = |(sample, &label): (usize, &usize)| match self.rows.get(&sample) {
-            None => label,
-            // From a start as large as 0.1 on, entries that never moved might count as well.
-            Some(row) if self.config.init_std < 0.01 => {
+            Some(row) if !from_start => {
                 let others = row.v.iter().map(|&(class, value)| (class as usize, right(value)));
                 suggestion(label, right(row.u), others)
             }
-            Some(row) => {
-                let v = self.row(sample).1.into_iter().map(right).enumerate();
-                suggestion(label, right(row.u), v)
+            None if !from_start => label,
+            _ => {
+                let (u, v) = self.row(sample);
+                suggestion(label, right(u), v.into_iter().map(right).enumerate())
             }
         };
         given.iter().enumerate().map(suggested).collect()
