@@ -8,6 +8,7 @@
 //! | 1,797 embedded images of handwritten digits | [`digits()`] |
 //! | MNIST, Fashion-MNIST, EMNIST, KMNIST and others in their format | [`idx::load`] |
 //! | a Gaussian mixture of known difficulty | [`GaussianMixtureConfig`] |
+//! | one signal patch among noise patches, with large and small margins | [`SignalPatchesConfig`] |
 //! | your own images or vectors, checked | [`ImageSet::new`], [`FeatureSet::new`] |
 //! | labels with a known share of errors | [`LabelNoise`], [`NoisyLabels`] |
 //! | disjoint parts with the same class proportions | [`stratified_split`] |
@@ -51,6 +52,7 @@ pub mod idx;
 pub mod images;
 pub mod mixture;
 pub mod noise;
+pub mod patches;
 mod random;
 pub mod samples;
 pub mod split;
@@ -61,5 +63,6 @@ pub use features::FeatureSet;
 pub use images::ImageSet;
 pub use mixture::GaussianMixtureConfig;
 pub use noise::{LabelNoise, NoisyLabels};
+pub use patches::{Margin, SignalPatches, SignalPatchesConfig};
 pub use samples::LabeledSamples;
 pub use split::{permutation, stratified_split};
