@@ -9,6 +9,7 @@ mod case;
 #[path = "../support/devices.rs"]
 mod devices;
 mod label_noise;
+mod momentum;
 mod sop;
 
 use case::{Case, Failure, cases_of};
@@ -84,6 +85,11 @@ fn host_kind(name: &str, check: fn(&Case) -> Result<(), Failure>) {
     kind(name, "the host", |case| {
         check(case).err().map(|failure| format!(": {failure}")).into_iter().collect()
     });
+}
+
+#[test]
+fn gdm() {
+    device_kind("gdm", momentum::gdm);
 }
 
 #[test]

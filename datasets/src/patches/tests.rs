@@ -78,7 +78,7 @@ fn shares_and_variance_are_those_of_the_settings() {
 fn parts_depend_on_the_seed_but_not_on_the_size_of_each_other() {
     let config = SignalPatchesConfig::default().with_num_test(50);
     let (train, test) = config.generate(1).unwrap();
-    let (fewer, same) = config.clone().with_num_train(7).generate(1).unwrap();
+    let (fewer, same) = config.clone().with_num_train(70).generate(1).unwrap();
     assert_eq!(test, same);
     assert_eq!(train.example(6), fewer.example(6));
     assert_ne!(train, config.generate(2).unwrap().0);
