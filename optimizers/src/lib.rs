@@ -12,8 +12,6 @@ pub mod averaged_momentum;
 mod error;
 pub mod sop;
 
-pub use error::OptimizerError;
-
-// Burn's `#[derive(RecordState)]` looks for these in the root of the crate.
-#[doc(hidden)]
+// What `#[derive(RecordState)]` names.
 pub use burn::optim::{RecordState, StateSink, StateSource, join_index, join_path};
+pub use error::OptimizerError;
