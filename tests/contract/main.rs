@@ -63,10 +63,10 @@ fn momentum() -> MomentumConfig {
 }
 
 contract! {
-    adam: AdamConfig::new(), learns((0.1, 1e-3), (0.02, 0.02));
-    adam_w: AdamWConfig::new(), learns((0.1, 1e-3), (0.02, 0.02)).decays();
-    averaged_momentum: AveragedMomentumConfig::new(), learns((0.15, 1e-3), (5e-3, 0.02));
-    sgd: SgdConfig::new(), learns((0.15, 1e-3), (2e-3, 0.02));
+    adam: AdamConfig::new(), learns((0.1, 1e-3), (0.02, 5e-3));
+    adam_w: AdamWConfig::new(), learns((0.1, 1e-3), (0.02, 5e-3)).decays();
+    averaged_momentum: AveragedMomentumConfig::new(), learns((0.15, 1e-3), (5e-3, 5e-3));
+    sgd: SgdConfig::new(), learns((0.15, 1e-3), (2e-3, 5e-3));
     sgd_with_momentum: SgdConfig::new().with_momentum(Some(momentum())),
-        learns((0.02, 1e-3), (2e-4, 0.02));
+        learns((0.02, 1e-3), (2e-4, 5e-3));
 }
