@@ -34,6 +34,7 @@
 pub mod data;
 pub mod device;
 pub mod label_noise;
+pub mod momentum;
 #[cfg(feature = "train")]
 pub mod train;
 

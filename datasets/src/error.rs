@@ -325,6 +325,19 @@ pub enum DatasetError {
         found: String,
     },
 
+    /// A setting of a generator, or a part of given data, does not make a data set.
+    #[error("{place}: {what}: expected {expected}, found {found}")]
+    Unsuitable {
+        /// The data set.
+        place: &'static str,
+        /// The setting or the part.
+        what: String,
+        /// The rule.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+
     /// The parts of a split need more samples than there are.
     #[error("split: expected parts of at most {available} samples together, found {requested}")]
     SplitTooLarge {

@@ -9,6 +9,7 @@
 //! | MNIST, Fashion-MNIST, EMNIST, KMNIST and others in their format | [`idx::load`] |
 //! | a Gaussian mixture of known difficulty | [`GaussianMixtureConfig`] |
 //! | CIFAR-10 and CIFAR-100 | [`cifar::load_cifar10`], [`cifar::load_cifar100`] |
+//! | one signal patch among noise patches, with large and small margins | [`SignalPatchesConfig`] |
 //! | your own images or vectors, checked | [`ImageSet::new`], [`FeatureSet::new`] |
 //! | labels with a known share of errors | [`LabelNoise`], [`NoisyLabels`] |
 //! | labels from a text or CSV file | [`label_file::read`] |
@@ -57,6 +58,7 @@ pub mod images;
 pub mod label_file;
 pub mod mixture;
 pub mod noise;
+pub mod patches;
 mod random;
 pub mod samples;
 pub mod split;
@@ -67,5 +69,6 @@ pub use features::FeatureSet;
 pub use images::ImageSet;
 pub use mixture::GaussianMixtureConfig;
 pub use noise::{LabelNoise, NoisyLabels};
+pub use patches::{Margin, SignalPatches, SignalPatchesConfig};
 pub use samples::LabeledSamples;
 pub use split::{permutation, stratified_split};

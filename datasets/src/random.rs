@@ -21,6 +21,8 @@ pub(crate) enum Use {
     Split,
     /// Gaussian mixture; the stream says which part of it.
     Mixture,
+    /// Signal and noise patches; the stream says which part of them.
+    Patches,
 }
 
 impl Use {
@@ -33,6 +35,7 @@ impl Use {
             Self::Permutation => b"order   ",
             Self::Split => b"split   ",
             Self::Mixture => b"mixture ",
+            Self::Patches => b"patches ",
         }
     }
 }

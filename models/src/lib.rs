@@ -5,10 +5,12 @@
 //! | [`classifier`] | what a training loop needs to know of a network |
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching |
 //! | [`mlp`] | multilayer perceptron |
+//! | [`patch_network`] | filters over patches with an odd power as activation |
 //! | [`vision`] | networks for images |
 #![recursion_limit = "256"]
 
 pub mod classifier;
 pub mod losses;
 pub mod mlp;
+pub mod patch_network;
 pub mod vision;

@@ -9,6 +9,7 @@ mod case;
 #[path = "../support/devices.rs"]
 mod devices;
 mod label_noise;
+mod momentum;
 mod sop;
 
 use case::{Case, Failure, cases_of};
@@ -89,6 +90,11 @@ fn host_kind(name: &str, check: fn(&Case) -> Result<(), Failure>) {
 #[test]
 fn confident_learning() {
     host_kind("confident_learning", label_noise::confident_learning);
+}
+
+#[test]
+fn gdm() {
+    device_kind("gdm", momentum::gdm);
 }
 
 #[test]

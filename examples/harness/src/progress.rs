@@ -8,7 +8,7 @@ use burn::train::renderer::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// One bar, counted in epochs; nothing is drawn where standard error is no terminal.
+/// One bar, counted in epochs or in whatever an example repeats; nothing is drawn where standard error is no terminal.
 #[derive(Clone, Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -17,9 +17,14 @@ pub struct Progress {
 impl Progress {
     /// A bar for this many epochs in all.
     pub fn new(epochs: usize) -> Self {
-        let bar = ProgressBar::new(epochs as u64);
-        let style = "{msg:24} {wide_bar} {pos}/{len} epochs, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(style) {
+        Self::of(epochs, "epochs")
+    }
+
+    /// A bar for this many runs, seeds or the like in all; [`skip`](Self::skip) counts them.
+    pub fn of(total: usize, unit: &str) -> Self {
+        let bar = ProgressBar::new(total as u64);
+        let style = format!("{{msg:24}} {{wide_bar}} {{pos}}/{{len}} {unit}, {{eta}} left");
+        if let Ok(style) = ProgressStyle::with_template(&style) {
             bar.set_style(style);
         }
         Self { bar }
