@@ -2,10 +2,16 @@
 //!
 //! | module | what | reference |
 //! |---|---|---|
+//! | [`efld`] | SGLD, noisy sign-SGD, noisy quantized SGD: random steps from an exponential family | Banerjee, Chen, Li, Zhou, ICML 2022 |
 //! | [`sop`] | SOP / SOP+: training under label noise with a noise state per sample | Liu, Zhu, Qu, You, ICML 2022 |
 #![recursion_limit = "256"]
 
+extern crate alloc;
+
+pub mod efld;
 mod error;
 pub mod sop;
 
+// What `#[derive(RecordState)]` names.
+pub use burn::optim::{RecordState, StateSink, StateSource, join_index, join_path};
 pub use error::OptimizerError;
