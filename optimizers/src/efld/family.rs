@@ -50,7 +50,13 @@ impl ExponentialFamily {
             }
             Self::Levels(levels) => {
                 let (weights, shift) = levels.shifted(theta);
-                sum(weights).log() + shift
+                // The largest weight is 1: the logarithm of what is beside it keeps its digits.
+                let beside = weights.into_iter().map(|weight| {
+                    let largest = indicator(weight.clone().equal_scalar(1.0), weight.dtype());
+                    (weight.clone() - largest.clone(), largest)
+                });
+                let (beside, largest): (Vec<_>, Vec<_>) = beside.unzip();
+                (sum(beside) + (sum(largest) - 1.0)).log1p() + shift
             }
         }
     }

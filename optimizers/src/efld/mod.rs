@@ -71,8 +71,9 @@
 //!   parameters together; make one optimizer per training.
 //! - A parameter that has its first gradient in the very first step after a resume may get the
 //!   number of another one of the same shape; the two then see the same numbers, at different times.
-//! - Decay, L2 and clipping are outside the theory: a bound measured along such a run holds for
-//!   L2 and clipping of the batch gradient only approximately, for decoupled decay it does hold.
+//! - Decay, L2 penalty and clipping are not in the paper. They leave the bounds as they are (ours):
+//!   the first two do not change the difference of two gradients, and clipping by value or norm is a
+//!   projection, which does not enlarge it.
 //!
 //! # References
 //! A. Banerjee, T. Chen, X. Li, Y. Zhou, *Stability Based Generalization Bounds for Exponential
