@@ -7,6 +7,8 @@
 //! |---|---|---|
 //! | SOP, SOP+: robust training under label noise | [`optimizers::sop`] | Liu, Zhu, Qu, You |
 //! | Linear theory of SOP: gradient descent and its convex limit | [`label_noise`] | Liu, Zhu, Qu, You |
+//! | EFLD: SGLD, noisy sign-SGD, noisy quantized SGD | [`optimizers::efld`] | Banerjee, Chen, Li, Zhou |
+//! | Generalization bounds measured along such a run | [`generalization`] | Banerjee, Chen, Li, Zhou |
 //! | GCE, SCE, ELR: losses under label noise to compare with | [`models::losses`] | Zhang, Sabuncu; Wang et al.; Liu et al. |
 //!
 //! Around them: [`device`] turns names into devices, [`data`] feeds Burn's training loops,
@@ -33,6 +35,7 @@
 
 pub mod data;
 pub mod device;
+pub mod generalization;
 pub mod label_noise;
 pub mod momentum;
 #[cfg(feature = "train")]

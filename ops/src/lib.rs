@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`iteration`] | why an iteration stopped |
+//! | [`noise`] | random tensors that are a function of a key, equal on every backend |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
 //! | [`rows`] | sparse updates of a few rows of a large table |
 //! | [`surrogate`] | a value with a gradient that is known in closed form |
@@ -22,6 +23,7 @@
 #![recursion_limit = "256"]
 
 pub mod iteration;
+pub mod noise;
 pub mod one_hot;
 pub mod rows;
 pub mod surrogate;

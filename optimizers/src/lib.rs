@@ -3,12 +3,14 @@
 //! | module | what | reference |
 //! |---|---|---|
 //! | [`averaged_momentum`] | gradient descent along a moving average of the gradients | |
+//! | [`efld`] | SGLD, noisy sign-SGD, noisy quantized SGD: random steps from an exponential family | Banerjee, Chen, Li, Zhou, ICML 2022 |
 //! | [`sop`] | SOP / SOP+: training under label noise with a noise state per sample | Liu, Zhu, Qu, You, ICML 2022 |
 #![recursion_limit = "256"]
 
 extern crate alloc;
 
 pub mod averaged_momentum;
+pub mod efld;
 mod error;
 pub mod sop;
 

@@ -8,6 +8,7 @@
 mod case;
 #[path = "../support/devices.rs"]
 mod devices;
+mod efld;
 mod label_noise;
 mod momentum;
 mod sop;
@@ -95,6 +96,31 @@ fn confident_learning() {
 #[test]
 fn gdm() {
     device_kind("gdm", momentum::gdm);
+}
+
+#[test]
+fn efld_bounds() {
+    host_kind("efld_bounds", efld::bounds);
+}
+
+#[test]
+fn efld_lsd() {
+    host_kind("efld_lsd", efld::divergence);
+}
+
+#[test]
+fn efld_quantised() {
+    device_kind("efld_quantised", efld::quantised);
+}
+
+#[test]
+fn efld_sgld() {
+    device_kind("efld_sgld", efld::sgld);
+}
+
+#[test]
+fn efld_sign() {
+    device_kind("efld_sign", efld::sign);
 }
 
 #[test]
