@@ -2,12 +2,13 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`fused`] | optimizer steps that go through memory once |
 //! | [`iteration`] | why an iteration stopped |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
 //! | [`rows`] | sparse updates of a few rows of a large table |
 //! | [`surrogate`] | a value with a gradient that is known in closed form |
 //!
-//! Everything runs on any Burn device; nothing here names a backend.
+//! Everything runs on any Burn device; only kernels inside [`fused`] name a backend.
 //!
 //! # Example
 //! ```
@@ -21,6 +22,7 @@
 //! ```
 #![recursion_limit = "256"]
 
+pub mod fused;
 pub mod iteration;
 pub mod one_hot;
 pub mod rows;
