@@ -5,6 +5,7 @@
 //! write a function that checks one [`Case`] and a test of three lines below.
 #![recursion_limit = "256"]
 
+mod adai;
 mod case;
 #[path = "../support/devices.rs"]
 mod devices;
@@ -84,6 +85,11 @@ fn host_kind(name: &str, check: fn(&Case) -> Result<(), Failure>) {
     kind(name, "the host", |case| {
         check(case).err().map(|failure| format!(": {failure}")).into_iter().collect()
     });
+}
+
+#[test]
+fn adai() {
+    device_kind("adai", adai::trajectory);
 }
 
 #[test]
