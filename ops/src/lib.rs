@@ -2,13 +2,14 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`fused`] | optimizer steps that go through memory once |
 //! | [`iteration`] | why an iteration stopped |
 //! | [`noise`] | random tensors that are a function of a key, equal on every backend |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
 //! | [`rows`] | sparse updates of a few rows of a large table |
 //! | [`surrogate`] | a value with a gradient that is known in closed form |
 //!
-//! Everything runs on any Burn device; nothing here names a backend.
+//! Everything runs on any Burn device; only kernels inside [`fused`] name a backend.
 //!
 //! # Example
 //! ```
@@ -22,6 +23,7 @@
 //! ```
 #![recursion_limit = "256"]
 
+pub mod fused;
 pub mod iteration;
 pub mod noise;
 pub mod one_hot;

@@ -46,4 +46,22 @@ pub enum OptimizerError {
         /// Fingerprint that the state carries.
         found: LabelFingerprint,
     },
+    /// An optimizer state belongs to another model.
+    #[error(
+        "{path}: {name} has the shape {found:?}, but {}",
+        match expected {
+            Some(shape) => format!("the parameter has the shape {shape:?}"),
+            None => "the module has no parameter with this id".into(),
+        }
+    )]
+    WrongParameter {
+        /// The file.
+        path: PathBuf,
+        /// The tensor of the state: the parameter's id and the field.
+        name: String,
+        /// Shape of the parameter; `None` if the module has no such parameter.
+        expected: Option<Vec<usize>>,
+        /// Shape of the state.
+        found: Vec<usize>,
+    },
 }

@@ -5,6 +5,7 @@
 //! write a function that checks one [`Case`] and a test of three lines below.
 #![recursion_limit = "256"]
 
+mod adai;
 mod case;
 #[path = "../support/devices.rs"]
 mod devices;
@@ -121,6 +122,11 @@ fn efld_sgld() {
 #[test]
 fn efld_sign() {
     device_kind("efld_sign", efld::sign);
+}
+
+#[test]
+fn adai() {
+    device_kind("adai", adai::trajectory);
 }
 
 #[test]
