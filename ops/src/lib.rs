@@ -4,7 +4,9 @@
 //! |---|---|
 //! | [`iteration`] | why an iteration stopped |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
+//! | [`orthogonal`] | drawing, completing and repairing orthogonal matrices on the host |
 //! | [`rows`] | sparse updates of a few rows of a large table |
+//! | [`skew`] | matrix exponential and Cayley map: from free numbers to orthogonal matrices |
 //! | [`surrogate`] | a value with a gradient that is known in closed form |
 //!
 //! Everything runs on any Burn device; nothing here names a backend.
@@ -23,5 +25,7 @@
 
 pub mod iteration;
 pub mod one_hot;
+pub mod orthogonal;
 pub mod rows;
+pub mod skew;
 pub mod surrogate;
