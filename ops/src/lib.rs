@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`circular`] | periodic padding of images and its adjoint |
 //! | [`iteration`] | why an iteration stopped |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
 //! | [`orthogonal`] | drawing, completing and repairing orthogonal matrices on the host |
@@ -23,6 +24,7 @@
 //! ```
 #![recursion_limit = "256"]
 
+pub mod circular;
 pub mod iteration;
 pub mod one_hot;
 pub mod orthogonal;
