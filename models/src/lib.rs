@@ -6,11 +6,16 @@
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching |
 //! | [`mlp`] | multilayer perceptron |
 //! | [`patch_network`] | filters over patches with an odd power as activation |
+//! | [`orthogonal`] | exactly orthogonal convolutions and linear layers |
 //! | [`vision`] | networks for images |
 #![recursion_limit = "256"]
 
 pub mod classifier;
+mod error;
 pub mod losses;
 pub mod mlp;
 pub mod patch_network;
+pub mod orthogonal;
 pub mod vision;
+
+pub use error::ModelError;

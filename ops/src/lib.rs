@@ -3,10 +3,13 @@
 //! | module | what |
 //! |---|---|
 //! | [`fused`] | optimizer steps that go through memory once |
+//! | [`circular`] | periodic padding of images and its adjoint |
 //! | [`iteration`] | why an iteration stopped |
 //! | [`noise`] | random tensors that are a function of a key, equal on every backend |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
+//! | [`orthogonal`] | drawing, completing and repairing orthogonal matrices on the host |
 //! | [`rows`] | sparse updates of a few rows of a large table |
+//! | [`skew`] | matrix exponential and Cayley map: from free numbers to orthogonal matrices |
 //! | [`surrogate`] | a value with a gradient that is known in closed form |
 //!
 //! Everything runs on any Burn device; only kernels inside [`fused`] name a backend.
@@ -24,8 +27,11 @@
 #![recursion_limit = "256"]
 
 pub mod fused;
+pub mod circular;
 pub mod iteration;
 pub mod noise;
 pub mod one_hot;
+pub mod orthogonal;
 pub mod rows;
+pub mod skew;
 pub mod surrogate;

@@ -12,6 +12,7 @@ mod devices;
 mod efld;
 mod label_noise;
 mod momentum;
+mod orthogonal;
 mod sop;
 
 use case::{Case, Failure, cases_of};
@@ -132,6 +133,41 @@ fn adai() {
 #[test]
 fn noise_transition_matrices() {
     host_kind("noise_transition_matrices", label_noise::transition_matrices);
+}
+
+#[test]
+fn ortho_conv1d() {
+    device_kind("ortho_conv1d", orthogonal::conv1d);
+}
+
+#[test]
+fn ortho_conv2d() {
+    device_kind("ortho_conv2d", orthogonal::conv2d);
+}
+
+#[test]
+fn ortho_conv2d_cayley() {
+    device_kind("ortho_conv2d_cayley", orthogonal::conv2d);
+}
+
+#[test]
+fn ortho_conv_transpose1d() {
+    device_kind("ortho_conv_transpose1d", orthogonal::conv_transpose1d);
+}
+
+#[test]
+fn ortho_conv_transpose2d() {
+    device_kind("ortho_conv_transpose2d", orthogonal::conv_transpose2d);
+}
+
+#[test]
+fn ortho_linear() {
+    device_kind("ortho_linear", orthogonal::linear);
+}
+
+#[test]
+fn ortho_skew_maps() {
+    device_kind("ortho_skew_maps", orthogonal::skew_maps);
 }
 
 #[test]
