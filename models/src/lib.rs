@@ -14,8 +14,8 @@ pub mod classifier;
 mod error;
 pub mod losses;
 pub mod mlp;
-pub mod patch_network;
 pub mod orthogonal;
+pub mod patch_network;
 pub mod vision;
 
 pub use error::ModelError;

@@ -26,8 +26,8 @@
 //! ```
 #![recursion_limit = "256"]
 
-pub mod fused;
 pub mod circular;
+pub mod fused;
 pub mod iteration;
 pub mod noise;
 pub mod one_hot;

@@ -2,21 +2,18 @@
 //!
 //! | module | what | reference |
 //! |---|---|---|
+//! | [`adai`] | Adai, AdaiW, AdaiV2: inertia per coordinate at one learning rate | Xie, Wang, Zhang, Sato, Sugiyama, ICML 2022 |
 //! | [`averaged_momentum`] | gradient descent along a moving average of the gradients | |
 //! | [`efld`] | SGLD, noisy sign-SGD, noisy quantized SGD: random steps from an exponential family | Banerjee, Chen, Li, Zhou, ICML 2022 |
+//! | [`gradients`] | norm and clipping over all gradients of a module | |
 //! | [`sop`] | SOP / SOP+: training under label noise with a noise state per sample | Liu, Zhu, Qu, You, ICML 2022 |
 #![recursion_limit = "256"]
 
 extern crate alloc;
 
+pub mod adai;
 pub mod averaged_momentum;
 pub mod efld;
-//! | [`adai`] | Adai, AdaiW, AdaiV2: inertia per coordinate at one learning rate | Xie, Wang, Zhang, Sato, Sugiyama, ICML 2022 |
-//! | [`gradients`] | norm and clipping over all gradients of a module | |
-//! | [`sop`] | SOP / SOP+: training under label noise with a noise state per sample | Liu, Zhu, Qu, You, ICML 2022 |
-#![recursion_limit = "256"]
-
-pub mod adai;
 mod error;
 pub mod gradients;
 pub mod sop;
