@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | SOP, SOP+: robust training under label noise | [`optimizers::sop`] | Liu, Zhu, Qu, You |
 //! | Linear theory of SOP: gradient descent and its convex limit | [`label_noise`] | Liu, Zhu, Qu, You |
+//! | Gradient descent with and without momentum on one network | [`momentum`], [`optimizers::averaged_momentum`] | Jelassi, Li |
 //! | GCE, SCE, ELR: losses under label noise to compare with | [`models::losses`] | Zhang, Sabuncu; Wang et al.; Liu et al. |
 //!
 //! Around them: [`device`] turns names into devices, [`data`] feeds Burn's training loops,
