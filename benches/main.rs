@@ -8,6 +8,7 @@
 #![recursion_limit = "256"]
 
 mod adai;
+mod momentum;
 mod rows;
 mod runner;
 
@@ -17,5 +18,6 @@ fn main() -> anyhow::Result<()> {
     let machine = runner::Machine::measure();
     let mut rows = rows::all(&machine);
     rows.extend(adai::rows(&machine));
+    rows.extend(momentum::rows(&machine));
     runner::run(&options, &machine, rows)
 }

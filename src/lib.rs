@@ -9,6 +9,7 @@
 //! | Linear theory of SOP: gradient descent and its convex limit | [`label_noise`] | Liu, Zhu, Qu, You |
 //! | EFLD: SGLD, noisy sign-SGD, noisy quantized SGD | [`optimizers::efld`] | Banerjee, Chen, Li, Zhou |
 //! | Generalization bounds measured along such a run | [`generalization`] | Banerjee, Chen, Li, Zhou |
+//! | Gradient descent with and without momentum on one network | [`momentum`], [`optimizers::averaged_momentum`] | Jelassi, Li |
 //! | GCE, SCE, ELR: losses under label noise to compare with | [`models::losses`] | Zhang, Sabuncu; Wang et al.; Liu et al. |
 //!
 //! Around them: [`device`] turns names into devices, [`data`] feeds Burn's training loops,

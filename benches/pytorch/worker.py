@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 import adai
+import momentum
 
 EPS = 1e-4
 
@@ -112,6 +113,7 @@ def small_cnn(batch):
 
 
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)} | adai.CASES
+CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)} | momentum.CASES
 
 
 def main():

@@ -166,11 +166,14 @@ impl PatchFilters {
             let wrong = -sign * self.output(example, &mut responses);
             loss += softplus(wrong);
             let slope = -sign * logistic(wrong) * self.power as f64 / size as f64;
-            let mut responses = responses.iter();
-            for patch in example.chunks_exact(self.dim) {
-                for (row, response) in gradient.chunks_exact_mut(self.dim).zip(&mut responses) {
-                    add_scaled(row, slope * power(*response, self.power - 1), patch);
-                }
+            if slope == 0.0 {
+                // So well fitted that its pull underflows.
+                continue;
+            }
+            responses.iter_mut().for_each(|x| *x = slope * power(*x, self.power - 1));
+            let factors = responses.chunks(2 * self.num_filters());
+            for (patches, factors) in example.chunks(2 * self.dim).zip(factors) {
+                self.add_patches(&mut gradient, patches, factors);
             }
         }
         (loss / size as f64 + self.penalty(penalty), gradient)
@@ -240,6 +243,18 @@ impl PatchFilters {
         add_scaled(&mut self.values, -step, direction);
     }
 
+    /// Adds one or two patches to each filter's gradient.
+    fn add_patches(&self, gradient: &mut [f64], patches: &[f64], factors: &[f64]) {
+        let (left, right) = patches.split_at(self.dim);
+        let (of_left, of_right) = factors.split_at(self.num_filters());
+        for (filter, row) in gradient.chunks_exact_mut(self.dim).enumerate() {
+            match of_right.get(filter) {
+                Some(&of_right) => add_two_scaled(row, [of_left[filter], of_right], left, right),
+                None => add_scaled(row, of_left[filter], left),
+            }
+        }
+    }
+
     /// Fills `responses` with `<w_r, X_j>`, patch by patch, and sums their powers.
     fn output(&self, example: &[f64], responses: &mut Vec<f64>) -> f64 {
         responses.clear();
@@ -265,26 +280,35 @@ impl PatchFilters {
 
 /// `log(1 + exp(x))` without overflow.
 fn softplus(x: f64) -> f64 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
+    x.max(0.0) + exp_of_minus(x.abs()).ln_1p()
 }
 
 /// `1 / (1 + exp(-x))` without overflow.
 fn logistic(x: f64) -> f64 {
-    let small = (-x.abs()).exp();
+    let small = exp_of_minus(x.abs());
     if x >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) }
 }
 
-fn power(x: f64, exponent: usize) -> f64 {
-    (1..exponent).fold(x, |product, _| product * x)
+/// `exp(-x)` for `x >= 0`; what is below 1e-304 counts as zero, because subnormal numbers are slow.
+fn exp_of_minus(x: f64) -> f64 {
+    if x > 700.0 { 0.0 } else { (-x).exp() }
 }
 
-/// Sums in eight lanes, which the compiler keeps in vector registers.
+/// `x^exponent` for a positive exponent.
+fn power(x: f64, exponent: usize) -> f64 {
+    let square = x * x;
+    let start = if exponent.is_multiple_of(2) { 1.0 } else { x };
+    (0..exponent / 2).fold(start, |product, _| product * square)
+}
+
+/// Sums in lanes, which the compiler keeps in vector registers.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a_lanes, a_rest) = a.as_chunks::<8>();
-    let (b_lanes, b_rest) = b.as_chunks::<8>();
-    let mut lanes = [0.0; 8];
+    const LANES: usize = 8;
+    let (a_lanes, a_rest) = a.as_chunks::<LANES>();
+    let (b_lanes, b_rest) = b.as_chunks::<LANES>();
+    let mut lanes = [0.0; LANES];
     for (a, b) in a_lanes.iter().zip(b_lanes) {
-        for at in 0..8 {
+        for at in 0..LANES {
             lanes[at] += a[at] * b[at];
         }
     }
@@ -294,4 +318,11 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 fn add_scaled(target: &mut [f64], factor: f64, source: &[f64]) {
     target.iter_mut().zip(source).for_each(|(target, source)| *target += factor * source);
+}
+
+/// Two at once, which loads and stores the target half as often.
+fn add_two_scaled(target: &mut [f64], factors: [f64; 2], left: &[f64], right: &[f64]) {
+    for ((target, left), right) in target.iter_mut().zip(left).zip(right) {
+        *target += factors[0] * left + factors[1] * right;
+    }
 }

@@ -27,6 +27,7 @@ conformance! {
     generalized_cross_entropy => subjects::GeneralizedCrossEntropySubject,
     mlp => subjects::MlpSubject,
     noisy_label_learner => subjects::LearnerSubject,
+    patch_network => subjects::PatchNetworkSubject,
     small_cnn => subjects::SmallCnnSubject,
     sop => subjects::SopSubject,
     sop_plus_paper => subjects::SopPlusSubject,

@@ -14,6 +14,7 @@ use firebrick::models::losses::{
     GeneralizedCrossEntropyLossConfig, SymmetricCrossEntropyLoss, SymmetricCrossEntropyLossConfig,
 };
 use firebrick::models::mlp::{Mlp, MlpConfig};
+use firebrick::models::patch_network::{PatchNetwork, PatchNetworkConfig};
 use firebrick::models::vision::{SmallCnn, SmallCnnConfig};
 use firebrick::optimizers::sop::{LabelFingerprint, Sop, SopConfig, SopRouting};
 use firebrick::train::NoisyLabelLearner;
@@ -97,6 +98,26 @@ impl Subject for SmallCnn {
 
     fn output(&self) -> Vec<f32> {
         host(self.forward(wave([2, 1, 6, 5], 99, &device_of(self))))
+    }
+}
+
+pub type PatchNetworkSubject = PatchNetwork;
+
+impl Subject for PatchNetwork {
+    fn init(device: &Device) -> Self {
+        PatchNetworkConfig::new(5, 3).with_init_std(0.5).init(device)
+    }
+
+    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+        let device = device_of(&self);
+        let signs = Tensor::from_data([1.0, -1.0, 1.0, 1.0, -1.0, -1.0], &device);
+        let loss = self.loss(wave([6, 2, 5], step, &device), signs, 1e-2);
+        let gradients = GradientsParams::from_grads(loss.backward(), &self);
+        optimizer.step(0.02, self, gradients)
+    }
+
+    fn output(&self) -> Vec<f32> {
+        host(self.forward(wave([4, 2, 5], 99, &device_of(self))))
     }
 }
 
