@@ -10,6 +10,8 @@ import time
 import torch
 import torch.nn.functional as F
 
+import efld
+
 EPS = 1e-4
 
 
@@ -110,6 +112,7 @@ def small_cnn(batch):
 
 
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)}
+CASES.update(efld.CASES)
 
 
 def main():

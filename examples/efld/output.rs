@@ -98,17 +98,18 @@ pub fn pictures(run: &Run, device: &str, outcomes: &[Outcome]) -> Result<()> {
     let signs: Vec<&Outcome> = outcomes.iter().filter(|o| o.job.method == "sign").collect();
     if let (Some(path), [_, _, ..]) = (run.path(&name("scale.svg")), &signs[..]) {
         let line = |name: &str, value: fn(&Outcome) -> f64| {
-            let point = |o: &&Outcome| (o.job.alpha.log10(), value(o));
+            let point = |o: &&Outcome| (o.job.alpha.log10(), value(o).log10());
             let chosen = signs.iter().filter(|o| o.job.alpha >= 0.01);
             Series::new(name, chosen.map(point).collect())
         };
         let series = [
             line("training error", |o| o.train_error),
             line("test error", |o| o.test_error),
-            line("bound (log10)", |o| o.bound().log10()),
+            line("paper's bound", |o| o.bound()),
+            line("unconditional bound", |o| o.report.unconditional()),
         ];
         let title = "Noisy sign-SGD: the price of a sharper bound";
-        line_chart(&path, title, "alpha (log10)", "error", &series)?;
+        line_chart(&path, title, "alpha (log10)", "error (log10)", &series)?;
     }
     Ok(())
 }
