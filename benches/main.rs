@@ -9,6 +9,7 @@
 
 mod adai;
 mod momentum;
+mod efld;
 mod rows;
 mod runner;
 
@@ -19,5 +20,6 @@ fn main() -> anyhow::Result<()> {
     let mut rows = rows::all(&machine);
     rows.extend(adai::rows(&machine));
     rows.extend(momentum::rows(&machine));
+    rows.extend(efld::all(&machine));
     runner::run(&options, &machine, rows)
 }

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 import adai
 import momentum
+import efld
 
 EPS = 1e-4
 
@@ -114,6 +115,8 @@ def small_cnn(batch):
 
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)} | adai.CASES
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)} | momentum.CASES
+CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)}
+CASES.update(efld.CASES)
 
 
 def main():

@@ -31,6 +31,7 @@ use crate::random::{Use, generator};
 /// | `center_norm` | 3.3 | distance of the centers from zero, in standard deviations of the noise |
 /// | `num_train` | 2000 | samples to train on |
 /// | `num_test` | 5000 | samples to test on |
+/// | `center_seed` | `None` | seed of the centers, if several data sets are to share them |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GaussianMixtureConfig {
     /// Length of a sample.
@@ -43,11 +44,22 @@ pub struct GaussianMixtureConfig {
     pub num_train: usize,
     /// Number of samples to test on.
     pub num_test: usize,
+    /// Seed of the centers; `None`: the one given to [`generate`](Self::generate). With a fixed one,
+    /// different seeds give independent samples of one distribution.
+    #[serde(default)]
+    pub center_seed: Option<u64>,
 }
 
 impl Default for GaussianMixtureConfig {
     fn default() -> Self {
-        Self { dim: 32, num_classes: 10, center_norm: 3.3, num_train: 2000, num_test: 5000 }
+        Self {
+            dim: 32,
+            num_classes: 10,
+            center_norm: 3.3,
+            num_train: 2000,
+            num_test: 5000,
+            center_seed: None,
+        }
     }
 }
 
@@ -82,6 +94,12 @@ impl GaussianMixtureConfig {
         self
     }
 
+    /// Sets the seed of the centers.
+    pub fn with_center_seed(mut self, center_seed: Option<u64>) -> Self {
+        self.center_seed = center_seed;
+        self
+    }
+
     /// Draws the centers, then the samples to train and to test on.
     ///
     /// Computed in `f64` and rounded to `f32`. Centers and parts have streams of their own: the
@@ -99,7 +117,8 @@ impl GaussianMixtureConfig {
     /// ```
     pub fn generate(&self, seed: u64) -> (FeatureSet, FeatureSet) {
         self.check();
-        let centers = self.centers(&mut generator(Use::Mixture, seed, 0));
+        let center_seed = self.center_seed.unwrap_or(seed);
+        let centers = self.centers(&mut generator(Use::Mixture, center_seed, 0));
         let part = |name, len, stream| {
             self.draw(name, len, &centers, &mut generator(Use::Mixture, seed, stream))
         };
@@ -204,6 +223,18 @@ mod tests {
         assert_eq!(test, same);
         assert_eq!(train.features()[..320], *fewer.features());
         assert_ne!(train, config.generate(10).0);
+    }
+
+    #[test]
+    fn a_center_seed_fixes_the_distribution_but_not_the_samples() {
+        let config = GaussianMixtureConfig::default().with_center_seed(Some(9));
+        assert_eq!(config.generate(9), GaussianMixtureConfig::default().generate(9));
+        let other = config.generate(10);
+        assert_ne!(other, config.generate(9));
+        // Labels and noise of seed 10 around the centers of seed 9.
+        let alone = GaussianMixtureConfig::default().generate(10);
+        assert_eq!(other.0.labels(), alone.0.labels());
+        assert_ne!(other.0.features(), alone.0.features());
     }
 
     #[test]

@@ -24,6 +24,9 @@ macro_rules! conformance {
 
 conformance! {
     early_learning => subjects::EarlyLearningSubject,
+    efld_quantized => subjects::EfldQuantizedSubject,
+    efld_sgld => subjects::EfldSgldSubject,
+    efld_sign => subjects::EfldSignSubject,
     generalized_cross_entropy => subjects::GeneralizedCrossEntropySubject,
     mlp => subjects::MlpSubject,
     noisy_label_learner => subjects::LearnerSubject,

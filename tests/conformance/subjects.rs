@@ -16,6 +16,7 @@ use firebrick::models::losses::{
 use firebrick::models::mlp::{Mlp, MlpConfig};
 use firebrick::models::patch_network::{PatchNetwork, PatchNetworkConfig};
 use firebrick::models::vision::{SmallCnn, SmallCnnConfig};
+use firebrick::optimizers::efld::{EfldConfig, FiniteLevels, NoiseScale, Schedule};
 use firebrick::optimizers::sop::{LabelFingerprint, Sop, SopConfig, SopRouting};
 use firebrick::train::NoisyLabelLearner;
 
@@ -301,3 +302,43 @@ impl Subject for EarlyLearningSubject {
         output
     }
 }
+
+/// A network stepped at random: resuming and threads must see the same noise.
+macro_rules! mlp_with_optimizer {
+    ($subject:ident, $optimizer:expr) => {
+        #[derive(Module, Debug)]
+        pub struct $subject {
+            network: Mlp,
+        }
+
+        impl Subject for $subject {
+            fn init(device: &Device) -> Self {
+                Self { network: Mlp::init(device) }
+            }
+
+            fn optimizer() -> ModuleOptimizer {
+                $optimizer.init()
+            }
+
+            fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+                Self { network: self.network.train_step(optimizer, step) }
+            }
+
+            fn output(&self) -> Vec<f32> {
+                self.network.output()
+            }
+        }
+    };
+}
+
+/// A scale that depends on the counter in the state.
+fn falling_alpha() -> Option<NoiseScale> {
+    Some(NoiseScale::Alpha(Schedule::Power { initial: 0.5, exponent: 0.5 }))
+}
+
+mlp_with_optimizer!(EfldSgldSubject, EfldConfig::sgld().with_scale(falling_alpha()));
+mlp_with_optimizer!(EfldSignSubject, EfldConfig::sign_sgd().with_scale(falling_alpha()));
+mlp_with_optimizer!(
+    EfldQuantizedSubject,
+    EfldConfig::quantized_sgd(FiniteLevels::ternary(2.0)).with_scale(falling_alpha())
+);

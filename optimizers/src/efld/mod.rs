@@ -66,6 +66,8 @@
 //!   size condition agree with `alpha = sigma / eta`, which is used here.
 //! - A zero gradient makes noisy sign-SGD step by `lr` up or down with probability 1/2 each, while
 //!   sign-SGD stands still.
+//! - A gradient that is not a number still gives a finite step for the families on levels, the
+//!   lowest one: watch the loss.
 //! - Two optimizers with one seed draw the same noise for parameters of the same shape: give the
 //!   optimizers of different parameter groups different seeds. Clones of an optimizer number the
 //!   parameters together; make one optimizer per training.
