@@ -29,9 +29,10 @@
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 use firebrick_models::classifier::Classifier;
+use firebrick_optimizers::adai::AdaiHandle;
 use firebrick_optimizers::sop::{PendingUpdates, Sop};
 
 use crate::data::LabeledBatch;
@@ -49,18 +50,31 @@ pub struct NoisyLabelLearner<N, const D: usize> {
     pub sop: Option<Sop>,
     #[module(skip)]
     pending: PendingUpdates,
+    #[module(skip)]
+    adai: Option<AdaiHandle>,
 }
 
 impl<N: Classifier<D>, const D: usize> NoisyLabelLearner<N, D> {
     /// A network trained with cross entropy.
     pub fn new(network: N) -> Self {
-        Self { network, sop: None, pending: PendingUpdates::default() }
+        Self { network, sop: None, pending: PendingUpdates::default(), adai: None }
     }
 
     /// Trains with SOP instead.
     pub fn with_sop(mut self, sop: Sop) -> Self {
         self.sop = Some(sop);
         self
+    }
+
+    /// Makes the steps of an optimizer of the Adai family; the other part of
+    /// [`Adai::into_parts`](firebrick_optimizers::adai::Adai::into_parts) goes to the learner.
+    pub fn with_adai(mut self, handle: AdaiHandle) -> Self {
+        self.adai = Some(handle);
+        self
+    }
+
+    fn apply_pending(&mut self) {
+        self.sop = self.sop.take().map(|sop| sop.apply_pending(&self.pending));
     }
 }
 
@@ -90,8 +104,24 @@ impl<N: Classifier<D>, const D: usize> TrainStep for NoisyLabelLearner<N, D> {
         lr: ModuleLearningRate,
         gradients: GradientsParams,
     ) -> Self {
-        self.sop = self.sop.map(|sop| sop.apply_pending(&self.pending));
-        optimizer.step(lr, self, gradients)
+        self.apply_pending();
+        match self.adai.clone() {
+            Some(handle) => handle.step(optimizer, lr, self, gradients),
+            None => optimizer.step(lr, self, gradients),
+        }
+    }
+
+    fn optimize_multi(
+        mut self,
+        optimizer: &mut ModuleOptimizer,
+        lr: ModuleLearningRate,
+        gradients: MultiGradientsParams,
+    ) -> Self {
+        self.apply_pending();
+        match self.adai.clone() {
+            Some(handle) => handle.step_multi(optimizer, lr, self, gradients),
+            None => optimizer.step_multi(lr, self, gradients),
+        }
     }
 }
 

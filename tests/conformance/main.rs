@@ -23,6 +23,7 @@ macro_rules! conformance {
 }
 
 conformance! {
+    adai => subjects::AdaiSubject,
     early_learning => subjects::EarlyLearningSubject,
     generalized_cross_entropy => subjects::GeneralizedCrossEntropySubject,
     mlp => subjects::MlpSubject,

@@ -15,6 +15,7 @@ use firebrick::models::losses::{
 };
 use firebrick::models::mlp::{Mlp, MlpConfig};
 use firebrick::models::vision::{SmallCnn, SmallCnnConfig};
+use firebrick::optimizers::adai::{AdaiConfig, AdaiHandle};
 use firebrick::optimizers::sop::{LabelFingerprint, Sop, SopConfig, SopRouting};
 use firebrick::train::NoisyLabelLearner;
 
@@ -278,5 +279,36 @@ impl Subject for EarlyLearningSubject {
         let mut output = host(self.network.forward(wave([4, 5], 99, &device_of(&self.network))));
         output.extend(host(self.loss.target.val()));
         output
+    }
+}
+
+/// A network trained by AdaiW through its handle, as in the learner.
+#[derive(Module, Debug)]
+pub struct AdaiSubject {
+    network: Mlp,
+    #[module(skip)]
+    handle: AdaiHandle,
+}
+
+impl Subject for AdaiSubject {
+    fn init(device: &Device) -> Self {
+        Self { network: Mlp::init(device), handle: AdaiHandle::default() }
+    }
+
+    fn optimizer() -> ModuleOptimizer {
+        AdaiConfig::adaiw().with_weight_decay(1e-2).init().into_parts().0
+    }
+
+    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+        let device = device_of(&self);
+        let logits = self.network.forward(wave([6, 5], step, &device));
+        let loss = CrossEntropyLossConfig::new().init(&device);
+        let loss = loss.forward(logits, integers(&LABELS, &device));
+        let gradients = GradientsParams::from_grads(loss.backward(), &self);
+        self.handle.clone().step(optimizer, 0.5, self, gradients)
+    }
+
+    fn output(&self) -> Vec<f32> {
+        self.network.output()
     }
 }
