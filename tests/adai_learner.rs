@@ -57,11 +57,9 @@ fn train(folder: &Path, done: usize, epochs: usize, phase: usize) -> LearningRes
     let model = NoisyLabelLearner::new(network).with_adai(handle.clone());
     let schedule = StepLrSchedulerConfig::new(0.3, 20).with_gamma(0.8).init().expect("a schedule");
     let data = data();
-    let loader = |done| {
-        let loader = data.loader::<4>(64).shuffle(1).device(device.clone());
-        Arc::new(loader.first_epoch(done))
-    };
-    let training = SupervisedTraining::new(folder, loader(done), loader(0))
+    let loader = || data.loader::<4>(64).device(device.clone());
+    let shuffled = Arc::new(loader().shuffle(1).first_epoch(done));
+    let training = SupervisedTraining::new(folder, shuffled, Arc::new(loader()))
         .metrics((LossMetric::new(),))
         .with_metric_logger(FileMetricLogger::new(folder))
         .with_application_logger(None)
