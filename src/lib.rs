@@ -6,6 +6,7 @@
 //! | method | where | paper |
 //! |---|---|---|
 //! | SOP, SOP+: robust training under label noise | [`optimizers::sop`] | Liu, Zhu, Qu, You |
+//! | Adai, AdaiW, AdaiV2: inertia per coordinate at one learning rate | [`optimizers::adai`] | Xie, Wang, Zhang, Sato, Sugiyama |
 //! | Linear theory of SOP: gradient descent and its convex limit | [`label_noise`] | Liu, Zhu, Qu, You |
 //! | GCE, SCE, ELR: losses under label noise to compare with | [`models::losses`] | Zhang, Sabuncu; Wang et al.; Liu et al. |
 //!
@@ -50,5 +51,6 @@ pub mod prelude {
         FeatureSet, ImageSet, LabelNoise, LabeledSamples, NoisyLabels, digits, stratified_split,
     };
     pub use crate::models::classifier::Classifier;
+    pub use crate::optimizers::adai::{Adai, AdaiConfig, AdaiHandle};
     pub use crate::optimizers::sop::{LabelFingerprint, Sop, SopConfig, SopPreset, SopRouting};
 }

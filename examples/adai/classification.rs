@@ -27,11 +27,13 @@ use crate::Settings;
 
 const BATCH: usize = 64;
 const DECAY: f64 = 5e-4;
+pub const SGD_M: &str = "SGD M";
 
-/// Optimizers with the rates to choose from; the second one under `--quick`.
+/// Optimizers with the rates to choose from; under `--quick` the second one. Those of SGD with
+/// momentum are a tenth of the others', which is the same way per gradient.
 pub const OPTIMIZERS: [(&str, [f64; 3]); 6] = [
     ("SGD", [0.1, 0.3, 1.0]),
-    ("SGD M", [0.01, 0.03, 0.1]),
+    (SGD_M, [0.01, 0.03, 0.1]),
     ("Adai", [0.1, 0.3, 1.0]),
     ("AdaiW", [0.1, 0.3, 1.0]),
     ("Adam", [3e-4, 1e-3, 3e-3]),
@@ -65,7 +67,7 @@ fn optimizer(
         "Adai" => adai,
         "AdaiW" => adai.with_decoupled(true),
         "SGD" => return (model, sgd.init()),
-        "SGD M" => {
+        SGD_M => {
             let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
             return (model, sgd.with_momentum(Some(momentum)).init());
         }
@@ -106,45 +108,55 @@ impl Data {
     }
 }
 
-/// Chooses each optimizer's rate on the first seed's validation loss, then trains all seeds.
+/// Trains every optimizer at every rate on every seed.
 pub fn run(
     run: &Run,
     settings: &Settings,
     device_name: &str,
     device: &Device,
 ) -> Result<Vec<Outcome>> {
-    let rates = if settings.quick { 1 } else { 3 };
-    let trainings = OPTIMIZERS.len() * (rates + settings.seeds.len() - 1);
+    let rates = if settings.quick { 1..2 } else { 0..3 };
+    let trainings = OPTIMIZERS.len() * rates.len() * settings.seeds.len();
     let progress = Progress::new(trainings * settings.epochs);
     let mut outcomes = Vec::new();
     for (name, choice) in OPTIMIZERS {
-        let choice = if settings.quick { &choice[1..2] } else { &choice[..] };
-        let of = |seed, lr| {
-            let job = format!("{device_name}-{name}-{lr}-{seed}").replace([':', '/', ' '], "-");
-            let file = format!("{job}/outcome.json");
-            if let Some(outcome) = run.read_json(&file)? {
-                progress.skip(settings.epochs);
-                return Ok(outcome);
+        for &lr in &choice[rates.clone()] {
+            for &seed in &settings.seeds {
+                let job = format!("{device_name}-{name}-{lr}-{seed}").replace([':', '/', ' '], "-");
+                let file = format!("{job}/outcome.json");
+                let outcome = match run.read_json(&file)? {
+                    Some(outcome) => {
+                        progress.skip(settings.epochs);
+                        outcome
+                    }
+                    None => train(run, settings, &job, device, name, lr, seed, &progress)?,
+                };
+                run.write_json(&file, &outcome)?;
+                outcomes.push(outcome);
             }
-            let outcome = train(run, settings, &job, device, name, lr, seed, &progress)?;
-            run.write_json(&file, &outcome)?;
-            anyhow::Ok(outcome)
-        };
-        let (first, others) = settings.seeds.split_first().context("there is a seed")?;
-        let tried = choice.iter().map(|&lr| of(*first, lr)).collect::<Result<Vec<Outcome>>>()?;
-        let finite = |outcome: &Outcome| {
-            if outcome.valid_loss.is_nan() { f64::INFINITY } else { outcome.valid_loss }
-        };
-        let best = tried.into_iter().min_by(|a, b| finite(a).total_cmp(&finite(b)));
-        let best = best.context("there is a rate")?;
-        let lr = best.lr;
-        outcomes.push(best);
-        for &seed in others {
-            outcomes.push(of(seed, lr)?);
         }
     }
     progress.finish();
     Ok(outcomes)
+}
+
+/// The outcomes of an optimizer at one rate.
+pub fn at<'a>(outcomes: &'a [Outcome], name: &str, lr: f64) -> Vec<&'a Outcome> {
+    outcomes.iter().filter(|outcome| outcome.optimizer == name && outcome.lr == lr).collect()
+}
+
+/// The outcomes of an optimizer at the rate with the least validation loss, mean over the seeds.
+pub fn chosen<'a>(outcomes: &'a [Outcome], name: &str) -> Vec<&'a Outcome> {
+    let loss = |runs: &[&Outcome]| {
+        let sum: f64 = runs.iter().map(|outcome| outcome.valid_loss).sum();
+        if sum.is_nan() { f64::INFINITY } else { sum }
+    };
+    let choice = OPTIMIZERS.iter().filter(|(other, _)| *other == name).flat_map(|(_, lrs)| lrs);
+    choice
+        .map(|&lr| at(outcomes, name, lr))
+        .filter(|runs| !runs.is_empty())
+        .min_by(|a, b| loss(a).total_cmp(&loss(b)))
+        .unwrap_or_default()
 }
 
 // One training has this many inputs.
