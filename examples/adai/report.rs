@@ -174,7 +174,8 @@ fn classification_claims(
     let (other, deviation) = statistics(&sgd_m, |o| o.test_error);
     let bound = other + deviation;
     let claim = format!("C: test error in %, the same two ({device})");
-    claims.check(claim, format!("<= SGD M + std = {bound:.2}"), two(error), error <= bound);
+    let text = format!("{error:.2} of {bound:.2}");
+    claims.check(claim, "<= SGD M's + std", text, error <= bound);
 }
 
 fn classification_picture(run: &Run, data: &str, outcomes: &[Outcome]) -> Result<()> {
