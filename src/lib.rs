@@ -6,6 +6,7 @@
 //! | method | where | paper |
 //! |---|---|---|
 //! | SOP, SOP+: robust training under label noise | [`optimizers::sop`] | Liu, Zhu, Qu, You |
+//! | Adai, AdaiW, AdaiV2: inertia per coordinate at one learning rate | [`optimizers::adai`] | Xie, Wang, Zhang, Sato, Sugiyama |
 //! | Linear theory of SOP: gradient descent and its convex limit | [`label_noise`] | Liu, Zhu, Qu, You |
 //! | EFLD: SGLD, noisy sign-SGD, noisy quantized SGD | [`optimizers::efld`] | Banerjee, Chen, Li, Zhou |
 //! | Generalization bounds measured along such a run | [`generalization`] | Banerjee, Chen, Li, Zhou |
@@ -55,5 +56,6 @@ pub mod prelude {
         FeatureSet, ImageSet, LabelNoise, LabeledSamples, NoisyLabels, digits, stratified_split,
     };
     pub use crate::models::classifier::Classifier;
+    pub use crate::optimizers::adai::{Adai, AdaiConfig, AdaiHandle};
     pub use crate::optimizers::sop::{LabelFingerprint, Sop, SopConfig, SopPreset, SopRouting};
 }

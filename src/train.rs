@@ -38,6 +38,10 @@ use firebrick_models::classifier::Classifier;
 use firebrick_models::losses::{
     EarlyLearningLoss, EarlyLearningUpdate, GeneralizedCrossEntropyLoss, SymmetricCrossEntropyLoss,
 };
+use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
+use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
+use firebrick_models::classifier::Classifier;
+use firebrick_optimizers::adai::AdaiHandle;
 use firebrick_optimizers::sop::{PendingUpdates, Sop};
 
 use crate::data::LabeledBatch;
@@ -76,6 +80,9 @@ enum Stateless {
 struct Pending {
     sop: PendingUpdates,
     early_learning: Arc<Mutex<Vec<EarlyLearningUpdate>>>,
+    pending: PendingUpdates,
+    #[module(skip)]
+    adai: Option<AdaiHandle>,
 }
 
 impl<N: Classifier<D>, const D: usize> NoisyLabelLearner<N, D> {
@@ -88,6 +95,7 @@ impl<N: Classifier<D>, const D: usize> NoisyLabelLearner<N, D> {
             stateless: Stateless::CrossEntropy,
             pending: Pending::default(),
         }
+        Self { network, sop: None, pending: PendingUpdates::default(), adai: None }
     }
 
     /// Trains with SOP or SOP+ instead.
@@ -140,6 +148,16 @@ impl<N: Classifier<D>, const D: usize> NoisyLabelLearner<N, D> {
 
 fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
     CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, labels)
+    /// Makes the steps of an optimizer of the Adai family; the other part of
+    /// [`Adai::into_parts`](firebrick_optimizers::adai::Adai::into_parts) goes to the learner.
+    pub fn with_adai(mut self, handle: AdaiHandle) -> Self {
+        self.adai = Some(handle);
+        self
+    }
+
+    fn apply_pending(&mut self) {
+        self.sop = self.sop.take().map(|sop| sop.apply_pending(&self.pending));
+    }
 }
 
 impl<N: Classifier<D>, const D: usize> TrainStep for NoisyLabelLearner<N, D> {
@@ -166,6 +184,24 @@ impl<N: Classifier<D>, const D: usize> TrainStep for NoisyLabelLearner<N, D> {
         let apply = |loss| waiting.into_iter().fold(loss, EarlyLearningLoss::apply);
         self.early_learning = self.early_learning.map(apply);
         optimizer.step(lr, self, gradients)
+        self.apply_pending();
+        match self.adai.clone() {
+            Some(handle) => handle.step(optimizer, lr, self, gradients),
+            None => optimizer.step(lr, self, gradients),
+        }
+    }
+
+    fn optimize_multi(
+        mut self,
+        optimizer: &mut ModuleOptimizer,
+        lr: ModuleLearningRate,
+        gradients: MultiGradientsParams,
+    ) -> Self {
+        self.apply_pending();
+        match self.adai.clone() {
+            Some(handle) => handle.step_multi(optimizer, lr, self, gradients),
+            None => optimizer.step_multi(lr, self, gradients),
+        }
     }
 }
 

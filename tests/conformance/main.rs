@@ -23,6 +23,7 @@ macro_rules! conformance {
 }
 
 conformance! {
+    adai => subjects::AdaiSubject,
     early_learning => subjects::EarlyLearningSubject,
     efld_quantized => subjects::EfldQuantizedSubject,
     efld_sgld => subjects::EfldSgldSubject,

@@ -17,6 +17,7 @@ use firebrick::models::mlp::{Mlp, MlpConfig};
 use firebrick::models::patch_network::{PatchNetwork, PatchNetworkConfig};
 use firebrick::models::vision::{SmallCnn, SmallCnnConfig};
 use firebrick::optimizers::efld::{EfldConfig, FiniteLevels, NoiseScale, Schedule};
+use firebrick::optimizers::adai::{AdaiConfig, AdaiHandle};
 use firebrick::optimizers::sop::{LabelFingerprint, Sop, SopConfig, SopRouting};
 use firebrick::train::NoisyLabelLearner;
 
@@ -342,3 +343,33 @@ mlp_with_optimizer!(
     EfldQuantizedSubject,
     EfldConfig::quantized_sgd(FiniteLevels::ternary(2.0)).with_scale(falling_alpha())
 );
+/// A network trained by AdaiW through its handle, as in the learner.
+#[derive(Module, Debug)]
+pub struct AdaiSubject {
+    network: Mlp,
+    #[module(skip)]
+    handle: AdaiHandle,
+}
+
+impl Subject for AdaiSubject {
+    fn init(device: &Device) -> Self {
+        Self { network: Mlp::init(device), handle: AdaiHandle::default() }
+    }
+
+    fn optimizer() -> ModuleOptimizer {
+        AdaiConfig::adaiw().with_weight_decay(1e-2).init().into_parts().0
+    }
+
+    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+        let device = device_of(&self);
+        let logits = self.network.forward(wave([6, 5], step, &device));
+        let loss = CrossEntropyLossConfig::new().init(&device);
+        let loss = loss.forward(logits, integers(&LABELS, &device));
+        let gradients = GradientsParams::from_grads(loss.backward(), &self);
+        self.handle.clone().step(optimizer, 0.5, self, gradients)
+    }
+
+    fn output(&self) -> Vec<f32> {
+        self.network.output()
+    }
+}

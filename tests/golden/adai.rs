@@ -165,6 +165,12 @@ fn compare(
 
 /// `adai`: parameters after every step and the state at the end.
 pub fn trajectory(case: &Case, target: &Target) -> Result<(), Failure> {
+    spread(case, std::slice::from_ref(target))
+}
+
+/// The same with the parameters dealt to several devices.
+pub fn spread(case: &Case, targets: &[Target]) -> Result<(), Failure> {
+    let target_of = |parameter: usize| &targets[parameter % targets.len()];
     let steps = case.usize("steps")?;
     let rates = case.optional("lr_per_step").and_then(Value::as_array);
     let rates: Option<Vec<f64>> = rates.and_then(|list| list.iter().map(Value::as_f64).collect());
@@ -175,21 +181,21 @@ pub fn trajectory(case: &Case, target: &Target) -> Result<(), Failure> {
     while case.names().any(|name| name == format!("param{}.init", places.len())) {
         let name = format!("param{}.init", places.len());
         places.push(of_rank!(rank(case, &name), module, name, |list| {
-            add(list, case, target, &name)
+            add(list, case, target_of(places.len()), &name)
         })?);
     }
     if places.is_empty() {
         return Err(Failure::new("tensor param0.init is missing"));
     }
     let mut optimizer = config(case)?.init();
-    let tolerance = if target.dtype == burn::tensor::DType::F64 { F64 } else { F32 };
+    let tolerance = if targets[0].dtype == burn::tensor::DType::F64 { F64 } else { F32 };
     for (index, &lr) in rates.iter().enumerate() {
         let (step, mut gradients) = (index + 1, GradientsParams::new());
         for (parameter, place) in places.iter().enumerate() {
             let name = format!("step{step}.grad{parameter}");
             if has_gradient(case, step, parameter) {
                 of_rank!(place.rank, module, name, |list| {
-                    register(list, case, target, &name, place.id, &mut gradients)
+                    register(list, case, target_of(parameter), &name, place.id, &mut gradients)
                 })?;
             } else if case.names().any(|other| other == name) {
                 return Err(Failure::new(format!("{name}: listed as a gradient that is missing")));

@@ -130,6 +130,22 @@ fn adai() {
     device_kind("adai", adai::trajectory);
 }
 
+/// One model on all chosen devices: the mean crosses them.
+#[test]
+fn adai_across_devices() {
+    let devices = devices::chosen();
+    let target =
+        |named: &Named| Target { device: named.device.clone().autodiff(), dtype: DType::F32 };
+    let targets: Vec<Target> = devices.iter().map(target).collect();
+    kind("adai", &format!("{} devices at once", devices.len()), |case| {
+        adai::spread(case, &targets)
+            .err()
+            .map(|failure| format!(": {failure}"))
+            .into_iter()
+            .collect()
+    });
+}
+
 #[test]
 fn noise_transition_matrices() {
     host_kind("noise_transition_matrices", label_noise::transition_matrices);
