@@ -10,8 +10,13 @@
 mod adai;
 mod momentum;
 mod efld;
+mod memory;
+mod orthogonal;
 mod rows;
 mod runner;
+
+#[global_allocator]
+static ALLOCATOR: memory::Counting = memory::Counting;
 
 fn main() -> anyhow::Result<()> {
     let options = runner::Options::parse()?;
@@ -22,4 +27,8 @@ fn main() -> anyhow::Result<()> {
     rows.extend(momentum::rows(&machine));
     rows.extend(efld::all(&machine));
     runner::run(&options, &machine, rows)
+    rows.extend(orthogonal::rows(&machine));
+    runner::run(&options, &machine, rows)?;
+    orthogonal::against_plain(&machine, options.filter());
+    Ok(())
 }

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 import adai
 import momentum
 import efld
+from orthogonal import orthogonal_kernel
 
 EPS = 1e-4
 
@@ -117,6 +118,7 @@ CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)} | adai.C
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)} | momentum.CASES
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)}
 CASES.update(efld.CASES)
+CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn, orthogonal_kernel)}
 
 
 def main():

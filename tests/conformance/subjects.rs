@@ -18,6 +18,14 @@ use firebrick::models::patch_network::{PatchNetwork, PatchNetworkConfig};
 use firebrick::models::vision::{SmallCnn, SmallCnnConfig};
 use firebrick::optimizers::efld::{EfldConfig, FiniteLevels, NoiseScale, Schedule};
 use firebrick::optimizers::adai::{AdaiConfig, AdaiHandle};
+use firebrick::models::orthogonal::{
+    Composition, OrthogonalConv1d, OrthogonalConv1dConfig, OrthogonalConv2d,
+    OrthogonalConv2dConfig, OrthogonalConvTranspose1d, OrthogonalConvTranspose1dConfig,
+    OrthogonalConvTranspose2d, OrthogonalConvTranspose2dConfig, OrthogonalLinear,
+    OrthogonalLinearConfig,
+};
+use firebrick::models::vision::{SmallCnn, SmallCnnConfig};
+use firebrick::ops::skew::Retraction;
 use firebrick::optimizers::sop::{LabelFingerprint, Sop, SopConfig, SopRouting};
 use firebrick::train::NoisyLabelLearner;
 
@@ -327,6 +335,24 @@ macro_rules! mlp_with_optimizer {
 
             fn output(&self) -> Vec<f32> {
                 self.network.output()
+/// A layer whose output is pulled towards a target; every layer starts where its seed says.
+macro_rules! orthogonal_layer {
+    ($layer:ty, $config:expr, $input:expr) => {
+        impl Subject for $layer {
+            fn init(device: &Device) -> Self {
+                $config.init(device)
+            }
+
+            fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+                let output = self.forward(wave($input, step, &device_of(&self)));
+                let target = wave(output.dims(), step + 1, &output.device());
+                let loss = (output - target).powi_scalar(2).mean();
+                let gradients = GradientsParams::from_grads(loss.backward(), &self);
+                optimizer.step(0.5, self, gradients)
+            }
+
+            fn output(&self) -> Vec<f32> {
+                host(self.forward(wave($input, 99, &device_of(self))))
             }
         }
     };
@@ -371,5 +397,47 @@ impl Subject for AdaiSubject {
 
     fn output(&self) -> Vec<f32> {
         self.network.output()
+orthogonal_layer!(
+    OrthogonalConv2d,
+    OrthogonalConv2dConfig::new([4, 6], [3, 4]).with_stride([1, 2]).with_groups(2).with_bias(true),
+    [2, 4, 3, 4]
+);
+orthogonal_layer!(
+    OrthogonalConvTranspose2d,
+    OrthogonalConvTranspose2dConfig::new([4, 2], [2, 3]).with_stride([2, 1]).with_bias(true),
+    [2, 4, 2, 3]
+);
+orthogonal_layer!(OrthogonalConv1d, OrthogonalConv1dConfig::new([3, 3], 3), [2, 3, 5]);
+orthogonal_layer!(
+    OrthogonalConvTranspose1d,
+    OrthogonalConvTranspose1dConfig::new([4, 2], 4).with_stride(2),
+    [2, 4, 3]
+);
+orthogonal_layer!(OrthogonalLinear, OrthogonalLinearConfig::new(3, 9).with_bias(true), [4, 3]);
+
+/// A folded kernel with the Cayley map.
+#[derive(Module, Debug)]
+pub struct FoldedSubject {
+    layer: OrthogonalConv2d,
+}
+
+impl Subject for FoldedSubject {
+    fn init(device: &Device) -> Self {
+        let config = OrthogonalConv2dConfig::new([2, 8], [3, 3])
+            .with_stride([2, 2])
+            .with_composition(Composition::Adaptive)
+            .with_retraction(Retraction::Cayley);
+        Self { layer: config.init(device) }
+    }
+
+    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+        let output = self.layer.forward(wave([1, 2, 4, 4], step, &device_of(&self)));
+        let loss = (output.powi_scalar(3)).mean();
+        let gradients = GradientsParams::from_grads(loss.backward(), &self);
+        optimizer.step(0.5, self, gradients)
+    }
+
+    fn output(&self) -> Vec<f32> {
+        host(self.layer.forward(wave([1, 2, 4, 4], 99, &device_of(self))))
     }
 }

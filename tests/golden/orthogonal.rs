@@ -46,7 +46,8 @@ pub fn skew_maps(case: &Case, target: &Target) -> Result<(), Failure> {
     for name in names.iter().filter_map(|name| name.strip_suffix(".param")) {
         let (parameter, [rows, columns]) = case.values::<2>(&format!("{name}.param"))?;
         let cotangent: Tensor<2> = tensor(case, target, &format!("{name}.cotangent"))?;
-        let maps: [(&str, fn(Tensor<3>) -> Tensor<3>); 2] =
+        type Map = fn(Tensor<3>) -> Tensor<3>;
+        let maps: [(&str, Map); 2] =
             [("exp", |free| expm_skew(skew(free))), ("cayley", cayley_columns)];
         for (map, apply) in maps {
             let free = target.float(parameter.clone(), [rows, columns]).require_grad();
@@ -164,7 +165,8 @@ impl<const D: usize> Layer<'_, D> {
         if let Some(bias) = self.bias {
             gradient(case, "grad.bias", bias.grad(&gradients), target)?;
         }
-        for slot in &self.slots {
+        // Projections of rank zero have nothing to differentiate.
+        for slot in self.slots.iter().filter(|slot| slot.shape[1] > 0) {
             let parameter = match slot.projection {
                 false => Some(self.filter.rotations()),
                 true => self.filter.projections(),
