@@ -5,10 +5,12 @@
 //! | [`classifier`] | what a training loop needs to know of a network |
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization |
 //! | [`mlp`] | multilayer perceptron |
+//! | [`orthogonal`] | orthogonal convolutions, layers to compare them with, and their spectra |
 //! | [`vision`] | networks for images |
 #![recursion_limit = "256"]
 
 pub mod classifier;
 pub mod losses;
 pub mod mlp;
+pub mod orthogonal;
 pub mod vision;

@@ -2,9 +2,11 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`elimination`] | inverses of small matrices, batched and differentiable |
 //! | [`iteration`] | why an iteration stopped |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
 //! | [`rows`] | sparse updates of a few rows of a large table |
+//! | [`spectrum`] | singular values of convolutions, on the host |
 //! | [`surrogate`] | a value with a gradient that is known in closed form |
 //!
 //! Everything runs on any Burn device; nothing here names a backend.
@@ -21,7 +23,9 @@
 //! ```
 #![recursion_limit = "256"]
 
+pub mod elimination;
 pub mod iteration;
 pub mod one_hot;
 pub mod rows;
+pub mod spectrum;
 pub mod surrogate;

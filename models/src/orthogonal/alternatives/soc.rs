@@ -1,0 +1,229 @@
+//! SOC: the exponential of a skew-symmetric convolution.
+//!
+//! ```text
+//! K = (L - swap(L)) / 2 * 0.7 / sigma      swap: exchange of channels and point reflection
+//! y = sum_{i <= t} K *^i x / i!            t = 5 in training, 12 in evaluation
+//! ```
+//!
+//! The convolution with `K` is a skew-symmetric map, on a ring and with zero padding, so its exponential
+//! is orthogonal; the series leaves an error of at most `|K|^(t+1) / (t+1)!`. `sigma` is the smallest of
+//! the spectral norms of four matrices that hold the kernel; the map's norm is at most `k sigma`, hence
+//! 2.1 after scaling for a 3x3 kernel. The kernel of the result is not compact: its receptive field grows
+//! with every term, and each term is one convolution of `max(in, out)` channels, also in inference.
+//!
+//! # References
+//! - S. Singla, S. Feizi, *Skew Orthogonal Convolutions*, ICML 2021.
+//! - S. Singla, S. Feizi, *Fantastic Four*, ICLR 2021 (the four norms).
+
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor};
+
+use super::bjorck::spectral_norms;
+use super::ring::Geometry;
+use super::{init, ring};
+use crate::orthogonal::OrthogonalLayer;
+
+/// What a [`SocConv2d`] assumes around the image.
+#[derive(Config, Copy, Debug, PartialEq, Eq)]
+pub enum SocPadding {
+    /// Zeros, as published; the map is skew-symmetric all the same.
+    Zeros,
+    /// The image itself, repeated.
+    Circular,
+}
+
+/// `(L - swap(L)) / 2`, where `swap` exchanges input with output channels and reflects both spatial axes.
+///
+/// # Shapes
+/// - kernel: `[n, n, k0, k1]`
+/// - output: `[n, n, k0, k1]`
+///
+/// # Panics
+/// If the numbers of channels differ.
+pub fn skew_kernel(kernel: Tensor<4>) -> Tensor<4> {
+    let [outputs, inputs, ..] = kernel.dims();
+    assert!(
+        outputs == inputs,
+        "skew_kernel: kernel must have as many outputs as inputs, got {outputs} and {inputs}"
+    );
+    (kernel.clone() - kernel.swap_dims(0, 1).flip([2, 3])) * 0.5
+}
+
+/// `sum_{i <= terms} K *^i x / i!`, the exponential of the convolution with `kernel`, applied to `input`.
+///
+/// # Shapes
+/// - input: `[batch, n, height, width]`
+/// - kernel: `[n, n, k0, k1]`, both sizes odd
+/// - output: `[batch, n, height, width]`
+///
+/// # Panics
+/// If a kernel size is even or the channels disagree.
+pub fn exponential_series(
+    input: Tensor<4>,
+    kernel: Tensor<4>,
+    terms: usize,
+    padding: SocPadding,
+) -> Tensor<4> {
+    let [_, inputs, rows, columns] = kernel.dims();
+    ring::assert_inputs("exponential_series", inputs, input.dims()[1]);
+    assert!(
+        rows % 2 == 1 && columns % 2 == 1,
+        "exponential_series: kernel sizes must be odd, got {rows}x{columns}"
+    );
+    let convolve = |x: Tensor<4>| match padding {
+        SocPadding::Circular => Geometry::PLAIN.correlate("SocConv2d", x, kernel.clone()),
+        SocPadding::Zeros => {
+            let options = ConvOptions::new([1, 1], [rows / 2, columns / 2], [1, 1], 1);
+            conv2d(x, kernel.clone(), None, options)
+        }
+    };
+    let mut term = input.clone();
+    let mut sum = input;
+    for i in 1..=terms {
+        term = convolve(term) / i as f64;
+        sum = sum + term.clone();
+    }
+    sum
+}
+
+/// Settings of [`SocConv2d`].
+#[derive(Config, Debug)]
+pub struct SocConv2dConfig {
+    /// Channels `[input, output]`.
+    pub channels: [usize; 2],
+    /// Height and width of the kernel; odd.
+    pub kernel_size: usize,
+    /// Terms of the series while the weights are tracked by autodiff.
+    #[config(default = 5)]
+    pub training_terms: usize,
+    /// Terms of the series otherwise.
+    #[config(default = 12)]
+    pub terms: usize,
+    /// What surrounds the image.
+    #[config(default = "SocPadding::Zeros")]
+    pub padding: SocPadding,
+    /// Steps of the power iterations for the scale.
+    #[config(default = 10)]
+    pub power_iterations: usize,
+    /// Whether there is a bias.
+    #[config(default = false)]
+    pub bias: bool,
+    /// Seed of the start; without one, the device's generator decides.
+    #[config(default = "None")]
+    pub seed: Option<u64>,
+}
+
+impl SocConv2dConfig {
+    /// Creates the layer on `device`, with a normal kernel.
+    ///
+    /// # Panics
+    /// If a size is zero or the kernel size even, or there are no terms or power iterations.
+    pub fn init(&self, device: &Device) -> SocConv2d {
+        init::assert_channels("SocConv2dConfig", self.channels);
+        let k = self.kernel_size;
+        assert!(k % 2 == 1, "SocConv2dConfig: kernel_size must be odd, got {k}");
+        let counts = [self.training_terms, self.terms, self.power_iterations];
+        assert!(
+            !counts.contains(&0),
+            "SocConv2dConfig: training_terms, terms and power_iterations must be positive, \
+             got {counts:?}"
+        );
+        let n = self.channels[0].max(self.channels[1]);
+        let mut rng = init::stream(self.seed, device);
+        SocConv2d {
+            weight: init::parameter(init::normal(n * n * k * k, &mut rng), [n, n, k, k], device),
+            bias: init::bias(self.bias, self.channels[1], device),
+            channels: self.channels,
+            training_terms: self.training_terms,
+            terms: self.terms,
+            power_iterations: self.power_iterations,
+            padding: self.padding,
+        }
+    }
+}
+
+/// The exponential of a skew-symmetric convolution, as a series.
+///
+/// Orthogonal up to the rest of the series. Missing inputs are zeros, surplus outputs are cut off.
+#[derive(Module, Debug)]
+pub struct SocConv2d {
+    /// The free kernel, `[n, n, k, k]` with `n` the larger number of channels.
+    pub weight: Param<Tensor<4>>,
+    /// The bias, `[output]`.
+    pub bias: Option<Param<Tensor<1>>>,
+    channels: [usize; 2],
+    training_terms: usize,
+    terms: usize,
+    power_iterations: usize,
+    #[module(skip)]
+    padding: SocPadding,
+}
+
+impl SocConv2d {
+    /// The scaled skew-symmetric kernel, `[n, n, k, k]`.
+    ///
+    /// # Notes
+    /// A kernel whose skew part vanishes, as every 1x1 kernel of one channel, stays zero.
+    pub fn kernel(&self) -> Tensor<4> {
+        let skew = skew_kernel(self.weight.val());
+        let [.., k] = skew.dims();
+        let scale = if k == 1 { 1.0 } else { 0.7 };
+        let sigma = smallest_norm(&skew, self.power_iterations);
+        skew * (sigma.clamp_min(f64::from(f32::MIN_POSITIVE)).recip() * scale).unsqueeze::<4>()
+    }
+
+    /// The number of terms in the next call: `training_terms` while the weights are tracked.
+    pub fn current_terms(&self) -> usize {
+        let training = self.weight.val().is_autodiff();
+        if training { self.training_terms } else { self.terms }
+    }
+}
+
+/// The smallest of the spectral norms of the four matrices that pair one spatial axis, both or none with
+/// the channels of one side, `[1]`.
+fn smallest_norm(kernel: &Tensor<4>, iterations: usize) -> Tensor<1> {
+    let [n, _, k, _] = kernel.dims();
+    let of = |order: [usize; 4], rows: usize| {
+        let matrix = kernel.clone().permute(order).reshape([1, rows, n * n * k * k / rows]);
+        spectral_norms(matrix, iterations).reshape([1])
+    };
+    let all = [
+        of([0, 1, 2, 3], n),
+        of([1, 0, 2, 3], n),
+        of([0, 2, 1, 3], n * k),
+        of([0, 3, 1, 2], n * k),
+    ];
+    Tensor::cat(all.to_vec(), 0).min()
+}
+
+impl OrthogonalLayer for SocConv2d {
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        ring::add_bias(self.forward_linear(input), &self.bias)
+    }
+
+    fn forward_linear(&self, input: Tensor<4>) -> Tensor<4> {
+        let [batch, found, height, width] = input.dims();
+        let [inputs, outputs] = self.channels;
+        ring::assert_inputs("SocConv2d", inputs, found);
+        let padded = if inputs < outputs {
+            let zeros = [batch, outputs - inputs, height, width];
+            let zeros = Tensor::zeros(zeros, (&input.device(), input.dtype()));
+            Tensor::cat(vec![input, zeros], 1)
+        } else {
+            input
+        };
+        let output = exponential_series(padded, self.kernel(), self.current_terms(), self.padding);
+        if outputs < inputs { output.narrow(1, 0, outputs) } else { output }
+    }
+
+    fn channels(&self) -> [usize; 2] {
+        self.channels
+    }
+
+    fn stride(&self) -> [usize; 2] {
+        [1, 1]
+    }
+}
