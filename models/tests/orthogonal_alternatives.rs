@@ -16,7 +16,9 @@ impl ModuleMapper for ToF64 {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, value, mapper) = param.consume();
         let tracked = value.is_require_grad();
-        let value = value.detach().cast(DType::F64);
+        // A fresh leaf of the graph.
+        let data = TensorData::new(host(value.clone()), value.dims());
+        let value = Tensor::from_data(data, (&value.device(), DType::F64));
         let value = if tracked { value.require_grad() } else { value };
         Param::from_mapped_value(id, value, mapper)
     }

@@ -9,6 +9,7 @@ mod case;
 #[path = "../support/devices.rs"]
 mod devices;
 mod label_noise;
+mod orthogonal_alternatives;
 mod sop;
 
 use case::{Case, Failure, cases_of};
@@ -89,6 +90,11 @@ fn host_kind(name: &str, check: fn(&Case) -> Result<(), Failure>) {
 #[test]
 fn noise_transition_matrices() {
     host_kind("noise_transition_matrices", label_noise::transition_matrices);
+}
+
+#[test]
+fn ortho_alternatives() {
+    device_kind("ortho_alternatives", orthogonal_alternatives::alternatives);
 }
 
 #[test]
