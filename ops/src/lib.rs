@@ -5,7 +5,9 @@
 //! | [`elimination`] | inverses of small matrices, batched and differentiable |
 //! | [`iteration`] | why an iteration stopped |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
+//! | [`orthogonal`] | drawing, completing and repairing orthogonal matrices on the host |
 //! | [`rows`] | sparse updates of a few rows of a large table |
+//! | [`skew`] | matrix exponential and Cayley map: from free numbers to orthogonal matrices |
 //! | [`spectrum`] | singular values of convolutions, on the host |
 //! | [`surrogate`] | a value with a gradient that is known in closed form |
 //!
@@ -26,6 +28,8 @@
 pub mod elimination;
 pub mod iteration;
 pub mod one_hot;
+pub mod orthogonal;
 pub mod rows;
+pub mod skew;
 pub mod spectrum;
 pub mod surrogate;

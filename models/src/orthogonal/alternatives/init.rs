@@ -2,7 +2,7 @@
 
 use burn::module::Param;
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
-use faer::Mat;
+use firebrick_ops::orthogonal::{HostMatrix, orthonormalized};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -31,18 +31,9 @@ pub(super) fn uniform(count: usize, bound: f64, rng: &mut ChaCha8Rng) -> Vec<f64
 /// A matrix with orthonormal columns (rows, if it is wide), uniform over all such matrices.
 pub(super) fn semi_orthogonal(rows: usize, columns: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
     let (long, short) = (rows.max(columns), rows.min(columns));
-    let draw = normal(long * short, rng);
-    let factors = Mat::from_fn(long, short, |row, column| draw[row * short + column]).qr();
-    let (q, r) = (factors.compute_thin_Q(), factors.thin_R());
-    // The signs make the factorization unique, and with it the distribution uniform.
-    let entry = |row: usize, column: usize| {
-        q[(row, column)] * if r[(column, column)] < 0.0 { -1.0 } else { 1.0 }
-    };
-    let at = |index: usize| {
-        let (row, column) = (index / columns, index % columns);
-        if rows >= columns { entry(row, column) } else { entry(column, row) }
-    };
-    (0..rows * columns).map(at).collect()
+    let columns_of = orthonormalized(&HostMatrix::new(long, short, normal(long * short, rng)));
+    let matrix = if rows >= columns { columns_of } else { columns_of.transpose() };
+    matrix.values().to_vec()
 }
 
 pub(super) fn parameter<const D: usize>(
