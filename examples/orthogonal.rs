@@ -99,15 +99,17 @@ fn report(name: &str, settings: &Settings, outcomes: &[Outcome]) {
     println!("{}\n", table(&header, &outcomes.iter().map(line).collect::<Vec<_>>()));
 }
 
+type Value = fn(&Outcome) -> f64;
+
 /// What each kind promises of its singular values.
 fn check(claims: &mut Claims, settings: &Settings, device: &str, outcomes: &[Outcome]) {
-    let worst = |promise: Promise, value: fn(&Outcome) -> f64| {
+    let worst = |promise: Promise, value: Value| {
         let chosen = outcomes.iter().filter(|outcome| outcome.promise == promise);
         // A NaN stays.
         chosen.map(value).reduce(|max, value| if value <= max { max } else { value })
     };
     let named = |claim: &str| format!("{claim} ({device})");
-    let values: [(&str, fn(&Outcome) -> f64); 3] = [
+    let values: [(&str, Value); 3] = [
         ("at the start", |o| o.exactness.deviation.max(o.before.deviation)),
         ("after training", |o| o.after.deviation),
         ("norms at the start", |o| (o.norm_ratio().1.mean - 1.0).abs()),

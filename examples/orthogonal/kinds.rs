@@ -1,14 +1,18 @@
 //! The kinds of layers, each made for any number of channels and image.
 
 use anyhow::{Result, ensure};
-use burn::module::Module;
 use burn::tensor::Device;
 use firebrick::models::orthogonal::alternatives::{
-    AocConv2dConfig, BcopConv2dConfig, BjorckLinearConfig, CayleyConv2dConfig, CayleyLinearConfig,
-    HouseholderLinearConfig, OrthogonalMatrix, Pointwise, RkoConv2dConfig, SocConv2dConfig,
-    SvcmConv2d, SvcmConv2dConfig,
+    AocConv2d, AocConv2dConfig, BcopConv2d, BcopConv2dConfig, BjorckLinear, BjorckLinearConfig,
+    CayleyConv2d, CayleyConv2dConfig, CayleyLinear, CayleyLinearConfig, HouseholderLinear,
+    HouseholderLinearConfig, RkoConv2d, RkoConv2dConfig, SocConv2d, SocConv2dConfig, SvcmConv2d,
+    SvcmConv2dConfig,
 };
-use firebrick::models::orthogonal::orthogonality_report;
+use firebrick::models::orthogonal::{
+    Initialization, OrthogonalConv2d, OrthogonalConv2dConfig, OrthogonalConvTranspose2d,
+    OrthogonalConvTranspose2dConfig, OrthogonalLinear, OrthogonalLinearConfig, OrthogonalMatrix,
+    Pointwise, orthogonality_report,
+};
 use firebrick_harness::progress::Progress;
 use firebrick_harness::run::Run;
 
@@ -21,6 +25,16 @@ pub struct Place<'a> {
     image: [usize; 2],
     seed: u64,
     device: &'a Device,
+}
+
+impl Place<'_> {
+    /// A convolution whose channels are these multiples of the usual number, with a random start.
+    fn scfac(self, multiples: [usize; 2], kernel: usize) -> OrthogonalConv2dConfig {
+        let channels = multiples.map(|multiple| multiple * self.channels);
+        OrthogonalConv2dConfig::new(channels, [kernel; 2])
+            .with_initialization(Initialization::Uniform)
+            .with_seed(Some(self.seed))
+    }
 }
 
 type Measure = Box<dyn Fn(&Run, &Settings, &str, &Device, &Progress) -> Result<Outcome>>;
@@ -38,7 +52,7 @@ impl Kind {
         promise: Promise,
         compact: bool,
         make: fn(Place<'_>) -> L,
-        build: Option<fn(&L)>,
+        build: Option<fn(&L, [usize; 2])>,
     ) -> Self {
         let measure = move |run: &Run,
                             settings: &Settings,
@@ -110,7 +124,48 @@ pub fn chosen(settings: &Settings) -> Result<Vec<Kind>> {
 }
 
 fn all() -> Vec<Kind> {
-    others()
+    scfac().into_iter().chain(others()).collect()
+}
+
+/// The paper's layers.
+fn scfac() -> Vec<Kind> {
+    let convolution = |name, make: fn(Place<'_>) -> OrthogonalConv2d| {
+        Kind::new(name, Promise::Exact, true, make, Some(|layer, _| drop(layer.kernel())))
+    };
+    vec![
+        convolution("SC-Fac 3x3", |p| p.scfac([1, 1], 3).init(p.device)),
+        convolution("SC-Fac 1x1", |p| p.scfac([1, 1], 1).init(p.device)),
+        convolution("SC-Fac 3x3, stride 2", |p| {
+            p.scfac([1, 4], 6).with_stride([2, 2]).init(p.device)
+        }),
+        convolution("SC-Fac 3x3, dilation 2", |p| {
+            p.scfac([1, 1], 3).with_dilation([2, 2]).init(p.device)
+        }),
+        convolution("SC-Fac 3x3, 4 groups", |p| p.scfac([1, 1], 3).with_groups(4).init(p.device)),
+        convolution("SC-Fac 3x3, wider", |p| p.scfac([1, 2], 3).init(p.device)),
+        convolution("SC-Fac 3x3, narrower", |p| p.scfac([2, 1], 3).init(p.device)),
+        Kind::new(
+            "SC-Fac transposed, stride 2",
+            Promise::Exact,
+            true,
+            |p| {
+                let channels = [4 * p.channels, p.channels];
+                let config = OrthogonalConvTranspose2dConfig::new(channels, [6, 6]);
+                config.with_stride([2, 2]).with_seed(Some(p.seed)).init(p.device)
+            },
+            Some(|layer: &OrthogonalConvTranspose2d, _| drop(layer.kernel())),
+        ),
+        Kind::new(
+            "SC-Fac linear",
+            Promise::Exact,
+            true,
+            |p| {
+                let config = OrthogonalLinearConfig::new(p.channels, p.channels);
+                Pointwise { linear: config.with_seed(Some(p.seed)).init(p.device) }
+            },
+            Some(|layer: &Pointwise<OrthogonalLinear>, _| drop(layer.linear.matrix())),
+        ),
+    ]
 }
 
 /// Layers to compare with.
@@ -125,14 +180,14 @@ fn others() -> Vec<Kind> {
                 let config = CayleyConv2dConfig::new([p.channels; 2], 3, p.image);
                 config.with_seed(Some(p.seed)).init(p.device)
             },
-            Some(|layer| drop(layer.transfer([16, 16]))),
+            Some(|layer: &CayleyConv2d, image| drop(layer.transfer(image))),
         ),
         Kind::new(
             "BCOP",
             Iteration,
             true,
             |p| BcopConv2dConfig::new([p.channels; 2], 3).with_seed(Some(p.seed)).init(p.device),
-            Some(|layer| drop(layer.kernel())),
+            Some(|layer: &BcopConv2d, _| drop(layer.kernel())),
         ),
         Kind::new(
             "AOC, stride 2",
@@ -142,21 +197,21 @@ fn others() -> Vec<Kind> {
                 let config = AocConv2dConfig::new([p.channels, 4 * p.channels], 4).with_stride(2);
                 config.with_seed(Some(p.seed)).init(p.device)
             },
-            Some(|layer| drop(layer.kernel())),
+            Some(|layer: &AocConv2d, _| drop(layer.kernel())),
         ),
         Kind::new(
             "SOC",
             Series,
             false,
             |p| SocConv2dConfig::new([p.channels; 2], 3).with_seed(Some(p.seed)).init(p.device),
-            Some(|layer| drop(layer.kernel())),
+            Some(|layer: &SocConv2d, _| drop(layer.kernel())),
         ),
         Kind::new(
             "RKO",
             Lipschitz,
             true,
             |p| RkoConv2dConfig::new([p.channels; 2], 3).with_seed(Some(p.seed)).init(p.device),
-            Some(|layer| drop(layer.kernel())),
+            Some(|layer: &RkoConv2d, _| drop(layer.kernel())),
         ),
         Kind::new("SVCM", Projection, true, |p| plain(p).project(p.image, 5), None),
         Kind::new("plain convolution", Nothing, true, plain, None),
@@ -168,7 +223,7 @@ fn others() -> Vec<Kind> {
                 let config = BjorckLinearConfig::new(p.channels, p.channels);
                 Pointwise { linear: config.with_seed(Some(p.seed)).init(p.device) }
             },
-            Some(|layer| drop(layer.linear.matrix())),
+            Some(|layer: &Pointwise<BjorckLinear>, _| drop(layer.linear.matrix())),
         ),
         Kind::new(
             "Cayley 1x1",
@@ -178,7 +233,7 @@ fn others() -> Vec<Kind> {
                 let config = CayleyLinearConfig::new(p.channels, p.channels);
                 Pointwise { linear: config.with_seed(Some(p.seed)).init(p.device) }
             },
-            Some(|layer| drop(layer.linear.matrix())),
+            Some(|layer: &Pointwise<CayleyLinear>, _| drop(layer.linear.matrix())),
         ),
         Kind::new(
             "Householder 1x1",
@@ -188,7 +243,7 @@ fn others() -> Vec<Kind> {
                 let config = HouseholderLinearConfig::new(p.channels, p.channels);
                 Pointwise { linear: config.with_seed(Some(p.seed)).init(p.device) }
             },
-            Some(|layer| drop(layer.linear.matrix())),
+            Some(|layer: &Pointwise<HouseholderLinear>, _| drop(layer.linear.matrix())),
         ),
     ]
 }

@@ -121,9 +121,9 @@ impl fmt::Display for Promise {
 /// Median seconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cost {
-    /// Building the kernel (or matrix, or transfer function) without gradients.
+    /// Building the kernel (or matrix, or transfer function) as in training, forward only.
     pub kernel: Option<f64>,
-    /// A call without gradients, kernel included.
+    /// A call in evaluation, with what the layer keeps between calls.
     pub forward: f64,
     /// Forward and backward to input and parameters, kernel included.
     pub training_step: f64,
@@ -225,7 +225,7 @@ pub fn train<L: Layer>(
 /// Times a layer; `layer` is on an autodiff device.
 pub fn time<L: Layer>(
     layer: &L,
-    build: Option<fn(&L)>,
+    build: Option<fn(&L, [usize; 2])>,
     settings: &Settings,
     device: &Device,
 ) -> Cost {
@@ -238,7 +238,7 @@ pub fn time<L: Layer>(
     let plain = layer.valid();
     let inner = input.clone().inner();
     Cost {
-        kernel: build.map(|build| median(repeats, || build(&plain))),
+        kernel: build.map(|build| median(repeats, || build(layer, settings.image))),
         forward: median(repeats, || {
             black_box(plain.forward(inner.clone()).into_data());
         }),

@@ -5,12 +5,15 @@
 //! | [`classifier`] | what a training loop needs to know of a network |
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization |
 //! | [`mlp`] | multilayer perceptron |
-//! | [`orthogonal`] | orthogonal convolutions, layers to compare them with, and their spectra |
+//! | [`orthogonal`] | exactly orthogonal convolutions and linear layers, layers to compare them with, spectra |
 //! | [`vision`] | networks for images |
 #![recursion_limit = "256"]
 
 pub mod classifier;
+mod error;
 pub mod losses;
 pub mod mlp;
 pub mod orthogonal;
 pub mod vision;
+
+pub use error::ModelError;

@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`circular`] | periodic padding of images and its adjoint |
 //! | [`elimination`] | inverses of small matrices, batched and differentiable |
 //! | [`iteration`] | why an iteration stopped |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
@@ -25,6 +26,7 @@
 //! ```
 #![recursion_limit = "256"]
 
+pub mod circular;
 pub mod elimination;
 pub mod iteration;
 pub mod one_hot;

@@ -2,11 +2,11 @@
 
 use burn::module::Param;
 use burn::tensor::{DType, Tensor};
-use firebrick::models::orthogonal::OrthogonalLayer;
 use firebrick::models::orthogonal::alternatives::{
-    BjorckConfig, CayleyConv2dConfig, CayleyLinearConfig, OrthogonalMatrix, SocPadding,
-    bcop_kernel, exponential_series, skew_kernel,
+    BjorckConfig, CayleyConv2dConfig, CayleyLinearConfig, bcop_kernel, exponential_series,
+    skew_kernel,
 };
+use firebrick::models::orthogonal::{OrthogonalLayer, OrthogonalMatrix, OrthogonalPadding};
 
 use crate::Target;
 use crate::case::{Case, Failure, Tolerance};
@@ -113,7 +113,9 @@ fn bcop(case: &Case, target: &Target) -> Result<(), Failure> {
 fn soc(case: &Case, target: &Target) -> Result<(), Failure> {
     let kernel = skew_kernel(tensor(case, target, "soc.raw")?);
     case.compare("soc.skew_kernel", kernel.clone(), tolerance(target))?;
-    for (name, padding) in [("circ", SocPadding::Circular), ("zero", SocPadding::Zeros)] {
+    for (name, padding) in
+        [("circ", OrthogonalPadding::Circular), ("zero", OrthogonalPadding::Same)]
+    {
         let prefix = format!("soc.{name}.T");
         for terms in some_numbered(case, &prefix)? {
             let input = tensor(case, target, "soc.input")?;

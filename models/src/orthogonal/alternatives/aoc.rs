@@ -14,13 +14,13 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Tensor, TensorCreationOptions};
 
 use super::bcop::{BcopConv2d, BcopConv2dConfig};
-use super::ring::Geometry;
 use super::rko::{RkoConv2d, RkoConv2dConfig};
 use super::{BjorckConfig, init, matrix_kernel, ring};
-use crate::orthogonal::OrthogonalLayer;
+use crate::orthogonal::geometry::Geometry;
+use crate::orthogonal::{OrthogonalLayer, bias};
 
 /// Settings of [`AocConv2d`].
 #[derive(Config, Debug)]
@@ -45,17 +45,17 @@ pub struct AocConv2dConfig {
     #[config(default = "BjorckConfig::new()")]
     pub bjorck: BjorckConfig,
     /// Seed of the start; without one, the device's generator decides.
-    #[config(default = "None")]
     pub seed: Option<u64>,
 }
 
 impl AocConv2dConfig {
-    /// Creates the layer on `device`, starting at uniformly random orthogonal matrices.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, starting at uniformly random orthogonal matrices.
     ///
     /// # Panics
     /// If a size is zero, the groups do not divide the channels, the stride is larger than the kernel,
     /// or there is a stride and a dilation.
-    pub fn init(&self, device: &Device) -> AocConv2d {
+    pub fn init(&self, options: impl Into<TensorCreationOptions>) -> AocConv2d {
+        let options = &options.into();
         init::assert_channels("AocConv2dConfig", self.channels);
         init::assert_kernel("AocConv2dConfig", self.kernel_size);
         let (kernel, stride) = (self.kernel_size, self.stride);
@@ -76,25 +76,26 @@ impl AocConv2dConfig {
         );
         let [inputs, outputs] = self.channels.map(|channels| channels / self.groups);
         let between = if stride == 1 { outputs } else { inputs };
-        let mut rng = init::stream(self.seed, device);
+        let mut rng = init::stream(self.seed, options);
         let mut seed = || Some(rand::RngExt::random::<u64>(&mut rng));
         let dense = (0..self.groups)
             .map(|_| {
                 let config = BcopConv2dConfig::new([inputs, between], kernel - stride + 1);
-                config.with_bjorck(self.bjorck).with_seed(seed()).init(device)
+                config.with_bjorck(self.bjorck).with_seed(seed()).init(options.clone())
             })
             .collect();
         let patches = (0..if stride == 1 { 0 } else { self.groups })
             .map(|_| {
                 let config = RkoConv2dConfig::new([between, outputs], stride).with_stride(stride);
-                config.with_bjorck(self.bjorck).with_seed(seed()).init(device)
+                config.with_bjorck(self.bjorck).with_seed(seed()).init(options.clone())
             })
             .collect();
         AocConv2d {
             dense,
             patches,
-            bias: init::bias(self.bias, outputs * self.groups, device),
+            bias: init::bias(self.bias, outputs * self.groups, options),
             channels: self.channels,
+            kernel_size: kernel,
             stride,
             dilation: self.dilation,
         }
@@ -112,6 +113,7 @@ pub struct AocConv2d {
     /// The bias, `[output]`.
     pub bias: Option<Param<Tensor<1>>>,
     channels: [usize; 2],
+    kernel_size: usize,
     stride: usize,
     dilation: usize,
 }
@@ -145,17 +147,17 @@ impl AocConv2d {
     }
 
     fn geometry(&self) -> Geometry {
-        Geometry { stride: self.stride, dilation: self.dilation, groups: self.dense.len() }
+        ring(self.kernel_size, self.stride, self.dilation, self.dense.len())
     }
 }
 
 impl OrthogonalLayer for AocConv2d {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        ring::add_bias(self.forward_linear(input), &self.bias)
+        bias::added(self.forward_linear(input), self.bias.as_ref())
     }
 
     fn forward_linear(&self, input: Tensor<4>) -> Tensor<4> {
-        self.geometry().correlate("AocConv2d", input, self.kernel())
+        self.geometry().apply("AocConv2d", input, self.kernel())
     }
 
     fn channels(&self) -> [usize; 2] {

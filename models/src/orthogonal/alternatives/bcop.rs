@@ -18,11 +18,10 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Tensor, TensorCreationOptions};
 
-use super::ring::Geometry;
 use super::{BjorckConfig, init, matrix_kernel, ring};
-use crate::orthogonal::OrthogonalLayer;
+use crate::orthogonal::{OrthogonalLayer, bias};
 
 /// The orthogonal kernel of given projections and a given orthogonal matrix.
 ///
@@ -98,19 +97,19 @@ pub struct BcopConv2dConfig {
     #[config(default = "BjorckConfig::new()")]
     pub bjorck: BjorckConfig,
     /// Seed of the start; without one, the device's generator decides.
-    #[config(default = "None")]
     pub seed: Option<u64>,
 }
 
 impl BcopConv2dConfig {
-    /// Creates the layer on `device`, starting at uniformly random orthogonal matrices.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, starting at uniformly random orthogonal matrices.
     ///
     /// # Panics
     /// If a size is zero.
-    pub fn init(&self, device: &Device) -> BcopConv2d {
+    pub fn init(&self, options: impl Into<TensorCreationOptions>) -> BcopConv2d {
+        let options = &options.into();
         init::assert_channels("BcopConv2dConfig", self.channels);
         init::assert_kernel("BcopConv2dConfig", self.kernel_size);
-        let mut rng = init::stream(self.seed, device);
+        let mut rng = init::stream(self.seed, options);
         let n = self.channels[0].max(self.channels[1]);
         let (count, rank) = (2 * (self.kernel_size - 1), n / 2);
         let orthogonal = init::semi_orthogonal(n, n, &mut rng);
@@ -118,12 +117,12 @@ impl BcopConv2dConfig {
         let columns = (count * rank > 0).then(|| {
             let draw = |_| init::semi_orthogonal(n, rank, &mut rng);
             let values = (0..count).flat_map(draw).collect();
-            init::parameter(values, [count, n, rank], device)
+            init::parameter(values, [count, n, rank], options)
         });
         BcopConv2d {
-            orthogonal: init::parameter(orthogonal, [n, n], device),
+            orthogonal: init::parameter(orthogonal, [n, n], options),
             columns,
-            bias: init::bias(self.bias, self.channels[1], device),
+            bias: init::bias(self.bias, self.channels[1], options),
             channels: self.channels,
             kernel_size: self.kernel_size,
             bjorck: self.bjorck,
@@ -171,11 +170,11 @@ impl BcopConv2d {
 
 impl OrthogonalLayer for BcopConv2d {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        ring::add_bias(self.forward_linear(input), &self.bias)
+        bias::added(self.forward_linear(input), self.bias.as_ref())
     }
 
     fn forward_linear(&self, input: Tensor<4>) -> Tensor<4> {
-        Geometry::PLAIN.correlate("BcopConv2d", input, self.kernel())
+        ring(self.kernel_size, 1, 1, 1).apply("BcopConv2d", input, self.kernel())
     }
 
     fn channels(&self) -> [usize; 2] {

@@ -18,7 +18,7 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorCreationOptions, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -51,7 +51,7 @@ impl BjorckConfig {
     ///
     /// # Example
     /// ```
-    /// use burn::tensor::{Device, Tensor};
+    /// use burn::tensor::{Tensor};
     /// use firebrick_models::orthogonal::alternatives::BjorckConfig;
     ///
     /// let matrix = Tensor::<3>::from_data([[[3.0, 0.0], [0.0, -0.5]]], &Device::flex());
@@ -125,23 +125,23 @@ pub struct BjorckLinearConfig {
     #[config(default = "BjorckConfig::new()")]
     pub bjorck: BjorckConfig,
     /// Seed of the start; without one, the device's generator decides.
-    #[config(default = "None")]
     pub seed: Option<u64>,
 }
 
 impl BjorckLinearConfig {
-    /// Creates the layer on `device`, starting at a uniformly random orthogonal matrix.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, starting at a uniformly random orthogonal matrix.
     ///
     /// # Panics
     /// If a size is zero.
-    pub fn init(&self, device: &Device) -> BjorckLinear {
+    pub fn init(&self, options: impl Into<TensorCreationOptions>) -> BjorckLinear {
+        let options = &options.into();
         init::assert_channels("BjorckLinearConfig", [self.d_input, self.d_output]);
-        let mut rng = init::stream(self.seed, device);
+        let mut rng = init::stream(self.seed, options);
         let (rows, columns) = (self.d_output, self.d_input);
         let weight = init::semi_orthogonal(rows, columns, &mut rng);
         BjorckLinear {
-            weight: init::parameter(weight, [rows, columns], device),
-            bias: init::bias(self.bias, rows, device),
+            weight: init::parameter(weight, [rows, columns], options),
+            bias: init::bias(self.bias, rows, options),
             bjorck: self.bjorck,
         }
     }
@@ -165,7 +165,7 @@ impl OrthogonalMatrix for BjorckLinear {
         self.bjorck.orthonormalize(self.weight.val().unsqueeze()).squeeze_dim(0)
     }
 
-    fn bias(&self) -> &Option<Param<Tensor<1>>> {
-        &self.bias
+    fn bias(&self) -> Option<&Param<Tensor<1>>> {
+        self.bias.as_ref()
     }
 }

@@ -15,7 +15,7 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Tensor, TensorCreationOptions};
 use firebrick_ops::elimination::inverse;
 
 use super::{OrthogonalMatrix, init};
@@ -62,26 +62,26 @@ pub struct CayleyLinearConfig {
     #[config(default = false)]
     pub bias: bool,
     /// Seed of the start; without one, the device's generator decides.
-    #[config(default = "None")]
     pub seed: Option<u64>,
 }
 
 impl CayleyLinearConfig {
-    /// Creates the layer on `device`; weights are uniform within `1 / sqrt(d_input)`, and the scale is
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`; weights are uniform within `1 / sqrt(d_input)`, and the scale is
     /// their norm.
     ///
     /// # Panics
     /// If a size is zero.
-    pub fn init(&self, device: &Device) -> CayleyLinear {
+    pub fn init(&self, options: impl Into<TensorCreationOptions>) -> CayleyLinear {
+        let options = &options.into();
         init::assert_channels("CayleyLinearConfig", [self.d_input, self.d_output]);
-        let mut rng = init::stream(self.seed, device);
+        let mut rng = init::stream(self.seed, options);
         let bound = 1.0 / (self.d_input as f64).sqrt();
         let weight = init::uniform(self.d_input * self.d_output, bound, &mut rng);
         let norm = weight.iter().map(|value| value * value).sum::<f64>().sqrt();
         CayleyLinear {
-            weight: init::parameter(weight, [self.d_output, self.d_input], device),
-            alpha: init::parameter(vec![norm], [1], device),
-            bias: init::bias(self.bias, self.d_output, device),
+            weight: init::parameter(weight, [self.d_output, self.d_input], options),
+            alpha: init::parameter(vec![norm], [1], options),
+            bias: init::bias(self.bias, self.d_output, options),
         }
     }
 }
@@ -106,7 +106,7 @@ impl OrthogonalMatrix for CayleyLinear {
         cayley_matrix(weight * (self.alpha.val() / norm).unsqueeze::<2>())
     }
 
-    fn bias(&self) -> &Option<Param<Tensor<1>>> {
-        &self.bias
+    fn bias(&self) -> Option<&Param<Tensor<1>>> {
+        self.bias.as_ref()
     }
 }

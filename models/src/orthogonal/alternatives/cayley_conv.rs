@@ -26,11 +26,12 @@ use std::f64::consts::TAU;
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorCreationOptions, TensorData};
 
 use super::cayley::cayley;
-use super::{init, ring};
-use crate::orthogonal::OrthogonalLayer;
+use super::init;
+use crate::orthogonal::geometry::check_channels;
+use crate::orthogonal::{OrthogonalLayer, bias};
 
 /// Settings of [`CayleyConv2d`].
 #[derive(Config, Debug)]
@@ -47,16 +48,16 @@ pub struct CayleyConv2dConfig {
     #[config(default = false)]
     pub bias: bool,
     /// Seed of the start; without one, the device's generator decides.
-    #[config(default = "None")]
     pub seed: Option<u64>,
 }
 
 impl CayleyConv2dConfig {
-    /// Creates the layer on `device`; weights are uniform within `1 / sqrt(input k^2)`.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`; weights are uniform within `1 / sqrt(input k^2)`.
     ///
     /// # Panics
     /// If a size is zero.
-    pub fn init(&self, device: &Device) -> CayleyConv2d {
+    pub fn init(&self, options: impl Into<TensorCreationOptions>) -> CayleyConv2d {
+        let options = &options.into();
         init::assert_channels("CayleyConv2dConfig", self.channels);
         init::assert_kernel("CayleyConv2dConfig", self.kernel_size);
         assert!(
@@ -65,14 +66,14 @@ impl CayleyConv2dConfig {
             self.image_size
         );
         let ([inputs, outputs], k) = (self.channels, self.kernel_size);
-        let mut rng = init::stream(self.seed, device);
+        let mut rng = init::stream(self.seed, options);
         let fan_in = inputs * k * k;
         let weight = init::uniform(outputs * fan_in, 1.0 / (fan_in as f64).sqrt(), &mut rng);
         let norm = half_spectrum_norm(&weight, k, self.image_size);
         CayleyConv2d {
-            weight: init::parameter(weight, [outputs, inputs, k, k], device),
-            alpha: init::parameter(vec![norm], [1], device),
-            bias: init::bias(self.bias, outputs, device),
+            weight: init::parameter(weight, [outputs, inputs, k, k], options),
+            alpha: init::parameter(vec![norm], [1], options),
+            bias: init::bias(self.bias, outputs, options),
         }
     }
 }
@@ -278,13 +279,13 @@ fn inverse_transform(spectrum: Complex<3>, [height, width]: [usize; 2]) -> Tenso
 
 impl OrthogonalLayer for CayleyConv2d {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        ring::add_bias(self.forward_linear(input), &self.bias)
+        bias::added(self.forward_linear(input), self.bias.as_ref())
     }
 
     fn forward_linear(&self, input: Tensor<4>) -> Tensor<4> {
         let [_, channels, height, width] = input.dims();
         let [outputs, inputs, ..] = self.weight.dims();
-        ring::assert_inputs("CayleyConv2d", inputs, channels);
+        check_channels("CayleyConv2d", channels, inputs);
         let transfer = self.transfer([height, width]);
         let (q_re, q_im) =
             (transfer.clone().narrow(1, 0, outputs), transfer.narrow(1, outputs, outputs));

@@ -16,7 +16,7 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Tensor, TensorCreationOptions};
 use firebrick_ops::elimination::inverse;
 
 use super::{OrthogonalMatrix, init};
@@ -29,30 +29,29 @@ pub struct HouseholderLinearConfig {
     /// Number of outputs.
     pub d_output: usize,
     /// Number of reflections; by default as many as the larger size.
-    #[config(default = "None")]
     pub reflections: Option<usize>,
     /// Whether there is a bias.
     #[config(default = false)]
     pub bias: bool,
     /// Seed of the start; without one, the device's generator decides.
-    #[config(default = "None")]
     pub seed: Option<u64>,
 }
 
 impl HouseholderLinearConfig {
-    /// Creates the layer on `device`, with normal vectors.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, with normal vectors.
     ///
     /// # Panics
     /// If a size or the number of reflections is zero.
-    pub fn init(&self, device: &Device) -> HouseholderLinear {
+    pub fn init(&self, options: impl Into<TensorCreationOptions>) -> HouseholderLinear {
+        let options = &options.into();
         init::assert_channels("HouseholderLinearConfig", [self.d_input, self.d_output]);
         let size = self.d_input.max(self.d_output);
         let count = self.reflections.unwrap_or(size);
         assert!(count > 0, "HouseholderLinearConfig: reflections must be positive, got 0");
-        let mut rng = init::stream(self.seed, device);
+        let mut rng = init::stream(self.seed, options);
         HouseholderLinear {
-            vectors: init::parameter(init::normal(size * count, &mut rng), [size, count], device),
-            bias: init::bias(self.bias, self.d_output, device),
+            vectors: init::parameter(init::normal(size * count, &mut rng), [size, count], options),
+            bias: init::bias(self.bias, self.d_output, options),
             d_input: self.d_input,
             d_output: self.d_output,
         }
@@ -86,7 +85,7 @@ impl OrthogonalMatrix for HouseholderLinear {
         cut - rows.matmul(t_inverse).matmul(columns)
     }
 
-    fn bias(&self) -> &Option<Param<Tensor<1>>> {
-        &self.bias
+    fn bias(&self) -> Option<&Param<Tensor<1>>> {
+        self.bias.as_ref()
     }
 }

@@ -1,21 +1,18 @@
 //! Starting values, drawn on the host.
 
 use burn::module::Param;
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorCreationOptions, TensorData};
 use firebrick_ops::orthogonal::{HostMatrix, orthonormalized};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-/// The stream of a layer: of its seed, or of a seed from the device's generator, as Burn's own layers
-/// draw from it.
-pub(super) fn stream(seed: Option<u64>, device: &Device) -> ChaCha8Rng {
-    let seed = seed.unwrap_or_else(|| {
-        let words = Tensor::<1>::random([3], Distribution::Uniform(0.0, 1.0), device).into_data();
-        // 21 bits of each number, which 32-bit floats have.
-        words.iter::<f64>().fold(0, |seed, word| (seed << 21) ^ (word * f64::from(1 << 21)) as u64)
-    });
-    ChaCha8Rng::seed_from_u64(seed)
+use crate::orthogonal::bias;
+use crate::orthogonal::kernel::drawn_seed;
+
+/// The stream of a layer: of its seed, or of one that the device's generator draws.
+pub(super) fn stream(seed: Option<u64>, options: &TensorCreationOptions) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed.unwrap_or_else(|| drawn_seed(options)))
 }
 
 /// Standard normal numbers.
@@ -39,14 +36,18 @@ pub(super) fn semi_orthogonal(rows: usize, columns: usize, rng: &mut ChaCha8Rng)
 pub(super) fn parameter<const D: usize>(
     values: Vec<f64>,
     shape: [usize; D],
-    device: &Device,
+    options: &TensorCreationOptions,
 ) -> Param<Tensor<D>> {
-    Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), device))
+    Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), options.clone()))
 }
 
 /// A bias of zeros, if there is to be one.
-pub(super) fn bias(wanted: bool, outputs: usize, device: &Device) -> Option<Param<Tensor<1>>> {
-    wanted.then(|| parameter(vec![0.0; outputs], [outputs], device))
+pub(super) fn bias(
+    wanted: bool,
+    outputs: usize,
+    options: &TensorCreationOptions,
+) -> Option<Param<Tensor<1>>> {
+    wanted.then(|| bias::zeros(outputs, options))
 }
 
 /// # Panics

@@ -17,7 +17,7 @@
 //! enforces it later in training. All kernels that are compact are built anew in each call of
 //! `forward`; none of these layers keeps a cache.
 //!
-//! Linear layers become layers of images through [`Pointwise`].
+//! Linear layers become layers of images through [`Pointwise`](crate::orthogonal::Pointwise).
 //!
 //! # Example
 //! ```
@@ -41,11 +41,12 @@ mod cayley_conv;
 mod householder;
 mod init;
 mod matrix_kernel;
-mod pointwise;
-mod ring;
 mod rko;
 mod soc;
 mod svcm;
+
+use super::geometry::Geometry;
+use super::{OrthogonalMatrix, OrthogonalPadding};
 
 pub use aoc::{AocConv2d, AocConv2dConfig};
 pub use bcop::{BcopConv2d, BcopConv2dConfig, bcop_kernel};
@@ -53,7 +54,17 @@ pub use bjorck::{BjorckConfig, BjorckLinear, BjorckLinearConfig};
 pub use cayley::{CayleyLinear, CayleyLinearConfig};
 pub use cayley_conv::{CayleyConv2d, CayleyConv2dConfig};
 pub use householder::{HouseholderLinear, HouseholderLinearConfig};
-pub use pointwise::{OrthogonalMatrix, Pointwise};
 pub use rko::{RkoConv2d, RkoConv2dConfig};
-pub use soc::{SocConv2d, SocConv2dConfig, SocPadding, exponential_series, skew_kernel};
+pub use soc::{SocConv2d, SocConv2dConfig, exponential_series, skew_kernel};
 pub use svcm::{SvcmConv2d, SvcmConv2dConfig};
+
+/// A square kernel on a ring, with the same stride and dilation in both directions.
+fn ring(kernel: usize, stride: usize, dilation: usize, groups: usize) -> Geometry {
+    Geometry {
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        dilation: [dilation; 2],
+        groups,
+        padding: OrthogonalPadding::Circular,
+    }
+}

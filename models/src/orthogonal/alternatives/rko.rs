@@ -16,11 +16,10 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Tensor, TensorCreationOptions};
 
-use super::ring::Geometry;
 use super::{BjorckConfig, init, ring};
-use crate::orthogonal::OrthogonalLayer;
+use crate::orthogonal::{OrthogonalLayer, bias};
 
 /// Settings of [`RkoConv2d`].
 #[derive(Config, Debug)]
@@ -39,16 +38,16 @@ pub struct RkoConv2dConfig {
     #[config(default = "BjorckConfig::new()")]
     pub bjorck: BjorckConfig,
     /// Seed of the start; without one, the device's generator decides.
-    #[config(default = "None")]
     pub seed: Option<u64>,
 }
 
 impl RkoConv2dConfig {
-    /// Creates the layer on `device`, starting at a uniformly random orthogonal matrix.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, starting at a uniformly random orthogonal matrix.
     ///
     /// # Panics
     /// If a size is zero, or the stride is larger than the kernel.
-    pub fn init(&self, device: &Device) -> RkoConv2d {
+    pub fn init(&self, options: impl Into<TensorCreationOptions>) -> RkoConv2d {
+        let options = &options.into();
         init::assert_channels("RkoConv2dConfig", self.channels);
         init::assert_kernel("RkoConv2dConfig", self.kernel_size);
         assert!(
@@ -57,13 +56,13 @@ impl RkoConv2dConfig {
             self.kernel_size,
             self.stride
         );
-        let mut rng = init::stream(self.seed, device);
+        let mut rng = init::stream(self.seed, options);
         let [inputs, outputs] = self.channels;
         let k = self.kernel_size;
         let weight = init::semi_orthogonal(outputs, inputs * k * k, &mut rng);
         RkoConv2d {
-            weight: init::parameter(weight, [outputs, inputs, k, k], device),
-            bias: init::bias(self.bias, outputs, device),
+            weight: init::parameter(weight, [outputs, inputs, k, k], options),
+            bias: init::bias(self.bias, outputs, options),
             stride: self.stride,
             bjorck: self.bjorck,
         }
@@ -95,12 +94,12 @@ impl RkoConv2d {
 
 impl OrthogonalLayer for RkoConv2d {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        ring::add_bias(self.forward_linear(input), &self.bias)
+        bias::added(self.forward_linear(input), self.bias.as_ref())
     }
 
     fn forward_linear(&self, input: Tensor<4>) -> Tensor<4> {
-        let geometry = Geometry { stride: self.stride, ..Geometry::PLAIN };
-        geometry.correlate("RkoConv2d", input, self.kernel())
+        let [.., kernel] = self.weight.dims();
+        ring(kernel, self.stride, 1, 1).apply("RkoConv2d", input, self.kernel())
     }
 
     fn channels(&self) -> [usize; 2] {

@@ -17,23 +17,12 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Tensor, TensorCreationOptions};
 
 use super::bjorck::spectral_norms;
-use super::ring::Geometry;
-use super::{init, ring};
-use crate::orthogonal::OrthogonalLayer;
-
-/// What a [`SocConv2d`] assumes around the image.
-#[derive(Config, Copy, Debug, PartialEq, Eq)]
-pub enum SocPadding {
-    /// Zeros, as published; the map is skew-symmetric all the same.
-    Zeros,
-    /// The image itself, repeated.
-    Circular,
-}
+use super::init;
+use crate::orthogonal::geometry::{Geometry, check_channels};
+use crate::orthogonal::{OrthogonalLayer, OrthogonalPadding, bias};
 
 /// `(L - swap(L)) / 2`, where `swap` exchanges input with output channels and reflects both spatial axes.
 ///
@@ -60,26 +49,25 @@ pub fn skew_kernel(kernel: Tensor<4>) -> Tensor<4> {
 /// - output: `[batch, n, height, width]`
 ///
 /// # Panics
-/// If a kernel size is even or the channels disagree.
+/// If a kernel size is even, the channels disagree, or the padding changes the image's size.
 pub fn exponential_series(
     input: Tensor<4>,
     kernel: Tensor<4>,
     terms: usize,
-    padding: SocPadding,
+    padding: OrthogonalPadding,
 ) -> Tensor<4> {
-    let [_, inputs, rows, columns] = kernel.dims();
-    ring::assert_inputs("exponential_series", inputs, input.dims()[1]);
+    let [.., rows, columns] = kernel.dims();
     assert!(
         rows % 2 == 1 && columns % 2 == 1,
         "exponential_series: kernel sizes must be odd, got {rows}x{columns}"
     );
-    let convolve = |x: Tensor<4>| match padding {
-        SocPadding::Circular => Geometry::PLAIN.correlate("SocConv2d", x, kernel.clone()),
-        SocPadding::Zeros => {
-            let options = ConvOptions::new([1, 1], [rows / 2, columns / 2], [1, 1], 1);
-            conv2d(x, kernel.clone(), None, options)
-        }
-    };
+    assert!(
+        matches!(padding, OrthogonalPadding::Circular | OrthogonalPadding::Same),
+        "exponential_series: padding must be Circular or Same, got {padding:?}"
+    );
+    let geometry =
+        Geometry { kernel: [rows, columns], stride: [1, 1], dilation: [1, 1], groups: 1, padding };
+    let convolve = |x: Tensor<4>| geometry.apply("exponential_series", x, kernel.clone());
     let mut term = input.clone();
     let mut sum = input;
     for i in 1..=terms {
@@ -102,9 +90,10 @@ pub struct SocConv2dConfig {
     /// Terms of the series otherwise.
     #[config(default = 12)]
     pub terms: usize,
-    /// What surrounds the image.
-    #[config(default = "SocPadding::Zeros")]
-    pub padding: SocPadding,
+    /// What surrounds the image: zeros (`Same`), as published, or its repetition (`Circular`); the map is
+    /// skew-symmetric with both.
+    #[config(default = "OrthogonalPadding::Same")]
+    pub padding: OrthogonalPadding,
     /// Steps of the power iterations for the scale.
     #[config(default = 10)]
     pub power_iterations: usize,
@@ -112,16 +101,17 @@ pub struct SocConv2dConfig {
     #[config(default = false)]
     pub bias: bool,
     /// Seed of the start; without one, the device's generator decides.
-    #[config(default = "None")]
     pub seed: Option<u64>,
 }
 
 impl SocConv2dConfig {
-    /// Creates the layer on `device`, with a normal kernel.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, with a normal kernel.
     ///
     /// # Panics
-    /// If a size is zero or the kernel size even, or there are no terms or power iterations.
-    pub fn init(&self, device: &Device) -> SocConv2d {
+    /// If a size is zero or the kernel size even, there are no terms or power iterations, or the padding
+    /// changes the image's size.
+    pub fn init(&self, options: impl Into<TensorCreationOptions>) -> SocConv2d {
+        let options = &options.into();
         init::assert_channels("SocConv2dConfig", self.channels);
         let k = self.kernel_size;
         assert!(k % 2 == 1, "SocConv2dConfig: kernel_size must be odd, got {k}");
@@ -131,11 +121,16 @@ impl SocConv2dConfig {
             "SocConv2dConfig: training_terms, terms and power_iterations must be positive, \
              got {counts:?}"
         );
+        assert!(
+            matches!(self.padding, OrthogonalPadding::Circular | OrthogonalPadding::Same),
+            "SocConv2dConfig: padding must be Circular or Same, got {:?}",
+            self.padding
+        );
         let n = self.channels[0].max(self.channels[1]);
-        let mut rng = init::stream(self.seed, device);
+        let mut rng = init::stream(self.seed, options);
         SocConv2d {
-            weight: init::parameter(init::normal(n * n * k * k, &mut rng), [n, n, k, k], device),
-            bias: init::bias(self.bias, self.channels[1], device),
+            weight: init::parameter(init::normal(n * n * k * k, &mut rng), [n, n, k, k], options),
+            bias: init::bias(self.bias, self.channels[1], options),
             channels: self.channels,
             training_terms: self.training_terms,
             terms: self.terms,
@@ -159,7 +154,7 @@ pub struct SocConv2d {
     terms: usize,
     power_iterations: usize,
     #[module(skip)]
-    padding: SocPadding,
+    padding: OrthogonalPadding,
 }
 
 impl SocConv2d {
@@ -201,13 +196,13 @@ fn smallest_norm(kernel: &Tensor<4>, iterations: usize) -> Tensor<1> {
 
 impl OrthogonalLayer for SocConv2d {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        ring::add_bias(self.forward_linear(input), &self.bias)
+        bias::added(self.forward_linear(input), self.bias.as_ref())
     }
 
     fn forward_linear(&self, input: Tensor<4>) -> Tensor<4> {
         let [batch, found, height, width] = input.dims();
         let [inputs, outputs] = self.channels;
-        ring::assert_inputs("SocConv2d", inputs, found);
+        check_channels("SocConv2d", found, inputs);
         let padded = if inputs < outputs {
             let zeros = [batch, outputs - inputs, height, width];
             let zeros = Tensor::zeros(zeros, (&input.device(), input.dtype()));

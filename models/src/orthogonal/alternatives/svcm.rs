@@ -15,13 +15,12 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorCreationOptions, TensorData};
 use faer::{Mat, c64};
 use firebrick_ops::spectrum::{half_plane, phase};
 
-use super::ring::Geometry;
 use super::{init, ring};
-use crate::orthogonal::OrthogonalLayer;
+use crate::orthogonal::{OrthogonalLayer, bias};
 
 /// Settings of [`SvcmConv2d`].
 #[derive(Config, Debug)]
@@ -34,25 +33,25 @@ pub struct SvcmConv2dConfig {
     #[config(default = false)]
     pub bias: bool,
     /// Seed of the start; without one, the device's generator decides.
-    #[config(default = "None")]
     pub seed: Option<u64>,
 }
 
 impl SvcmConv2dConfig {
-    /// Creates the layer on `device`, uniform within `1 / sqrt(input k^2)` and not yet projected.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, uniform within `1 / sqrt(input k^2)` and not yet projected.
     ///
     /// # Panics
     /// If a size is zero.
-    pub fn init(&self, device: &Device) -> SvcmConv2d {
+    pub fn init(&self, options: impl Into<TensorCreationOptions>) -> SvcmConv2d {
+        let options = &options.into();
         init::assert_channels("SvcmConv2dConfig", self.channels);
         init::assert_kernel("SvcmConv2dConfig", self.kernel_size);
         let ([inputs, outputs], k) = (self.channels, self.kernel_size);
-        let mut rng = init::stream(self.seed, device);
+        let mut rng = init::stream(self.seed, options);
         let fan_in = inputs * k * k;
         let weight = init::uniform(outputs * fan_in, 1.0 / (fan_in as f64).sqrt(), &mut rng);
         SvcmConv2d {
-            weight: init::parameter(weight, [outputs, inputs, k, k], device),
-            bias: init::bias(self.bias, outputs, device),
+            weight: init::parameter(weight, [outputs, inputs, k, k], options),
+            bias: init::bias(self.bias, outputs, options),
         }
     }
 }
@@ -129,11 +128,12 @@ fn project_once(kernel: &[f64], shape: [usize; 4], image: [usize; 2]) -> Vec<f64
 
 impl OrthogonalLayer for SvcmConv2d {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        ring::add_bias(self.forward_linear(input), &self.bias)
+        bias::added(self.forward_linear(input), self.bias.as_ref())
     }
 
     fn forward_linear(&self, input: Tensor<4>) -> Tensor<4> {
-        Geometry::PLAIN.correlate("SvcmConv2d", input, self.weight.val())
+        let [.., kernel] = self.weight.dims();
+        ring(kernel, 1, 1, 1).apply("SvcmConv2d", input, self.weight.val())
     }
 
     fn channels(&self) -> [usize; 2] {

@@ -3,8 +3,8 @@
 use burn::module::{Module, ModuleDisplay, Param};
 use burn::tensor::Tensor;
 
-use super::ring;
-use crate::orthogonal::OrthogonalLayer;
+use super::geometry::check_channels;
+use super::{OrthogonalLayer, OrthogonalLinear, bias};
 
 /// A linear layer whose matrix is orthogonal, or becomes so by an iteration.
 pub trait OrthogonalMatrix: Module + ModuleDisplay {
@@ -12,7 +12,7 @@ pub trait OrthogonalMatrix: Module + ModuleDisplay {
     fn matrix(&self) -> Tensor<2>;
 
     /// The bias, `[output]`.
-    fn bias(&self) -> &Option<Param<Tensor<1>>>;
+    fn bias(&self) -> Option<&Param<Tensor<1>>>;
 
     /// Applies the layer to the last axis.
     ///
@@ -26,7 +26,7 @@ pub trait OrthogonalMatrix: Module + ModuleDisplay {
         let matrix = self.matrix();
         let [outputs, inputs] = matrix.dims();
         let mut shape = input.dims();
-        ring::assert_inputs("OrthogonalMatrix", inputs, shape[D - 1]);
+        check_channels("OrthogonalMatrix", shape[D - 1], inputs);
         let rows: usize = shape[..D - 1].iter().product();
         let mut output = input.reshape([rows, inputs]).matmul(matrix.transpose());
         if let Some(bias) = self.bias() {
@@ -42,8 +42,8 @@ pub trait OrthogonalMatrix: Module + ModuleDisplay {
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use firebrick_models::orthogonal::OrthogonalLayer;
-/// use firebrick_models::orthogonal::alternatives::{CayleyLinearConfig, Pointwise};
+/// use firebrick_models::orthogonal::alternatives::CayleyLinearConfig;
+/// use firebrick_models::orthogonal::{OrthogonalLayer, Pointwise};
 ///
 /// let device = Device::flex();
 /// let layer = Pointwise { linear: CayleyLinearConfig::new(3, 5).init(&device) };
@@ -57,14 +57,14 @@ pub struct Pointwise<M: Module> {
 
 impl<M: OrthogonalMatrix> OrthogonalLayer for Pointwise<M> {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        ring::add_bias(self.forward_linear(input), self.linear.bias())
+        bias::added(self.forward_linear(input), self.linear.bias())
     }
 
     fn forward_linear(&self, input: Tensor<4>) -> Tensor<4> {
         let matrix = self.linear.matrix();
         let [batch, channels, height, width] = input.dims();
         let [outputs, inputs] = matrix.dims();
-        ring::assert_inputs("Pointwise", inputs, channels);
+        check_channels("Pointwise", channels, inputs);
         let pixels = input.reshape([batch, channels, height * width]);
         matrix.unsqueeze::<3>().matmul(pixels).reshape([batch, outputs, height, width])
     }
@@ -76,5 +76,15 @@ impl<M: OrthogonalMatrix> OrthogonalLayer for Pointwise<M> {
 
     fn stride(&self) -> [usize; 2] {
         [1, 1]
+    }
+}
+
+impl OrthogonalMatrix for OrthogonalLinear {
+    fn matrix(&self) -> Tensor<2> {
+        self.weight()
+    }
+
+    fn bias(&self) -> Option<&Param<Tensor<1>>> {
+        self.bias.as_ref()
     }
 }

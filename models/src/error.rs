@@ -1,0 +1,53 @@
+//! What can be wrong with what comes from outside.
+
+use firebrick_ops::orthogonal::NotOrthonormal;
+
+/// What can be wrong with parameters from outside.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A matrix that the layer needs is not there.
+    #[error("{name}: the matrix is missing")]
+    MissingMatrix {
+        /// Full name of the matrix.
+        name: String,
+    },
+    /// A matrix has another shape than the layer needs.
+    #[error("{name}: expected a matrix {expected:?}, found {found:?}")]
+    MatrixShape {
+        /// Full name of the matrix.
+        name: String,
+        /// Rows and columns that the layer needs.
+        expected: [usize; 2],
+        /// Rows and columns that came.
+        found: [usize; 2],
+    },
+    /// A matrix that must have orthonormal columns does not.
+    #[error("{name}: {source}")]
+    NotOrthonormal {
+        /// Full name of the matrix.
+        name: String,
+        /// By how much.
+        source: NotOrthonormal,
+    },
+    /// A matrix has an entry that is NaN or infinite.
+    #[error("{name}: entry {entry:?} must be finite, found {found}")]
+    NotFinite {
+        /// Full name of the matrix.
+        name: String,
+        /// Row and column.
+        entry: [usize; 2],
+        /// The entry.
+        found: f64,
+    },
+    /// A name that is none of the known ones.
+    #[error("unknown {what} '{found}'; known: {known}")]
+    UnknownName {
+        /// What is named.
+        what: &'static str,
+        /// The name.
+        found: String,
+        /// The known names.
+        known: &'static str,
+    },
+}
