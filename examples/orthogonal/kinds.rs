@@ -135,7 +135,7 @@ fn scfac() -> Vec<Kind> {
     vec![
         convolution("SC-Fac 3x3", |p| p.scfac([1, 1], 3).init(p.device)),
         convolution("SC-Fac 1x1", |p| p.scfac([1, 1], 1).init(p.device)),
-        convolution("SC-Fac 3x3, stride 2", |p| {
+        convolution("SC-Fac 6x6, stride 2", |p| {
             p.scfac([1, 4], 6).with_stride([2, 2]).init(p.device)
         }),
         convolution("SC-Fac 3x3, dilation 2", |p| {
@@ -145,7 +145,7 @@ fn scfac() -> Vec<Kind> {
         convolution("SC-Fac 3x3, wider", |p| p.scfac([1, 2], 3).init(p.device)),
         convolution("SC-Fac 3x3, narrower", |p| p.scfac([2, 1], 3).init(p.device)),
         Kind::new(
-            "SC-Fac transposed, stride 2",
+            "SC-Fac up 6x6, stride 2",
             Promise::Exact,
             true,
             |p| {
@@ -190,7 +190,7 @@ fn others() -> Vec<Kind> {
             Some(|layer: &BcopConv2d, _| drop(layer.kernel())),
         ),
         Kind::new(
-            "AOC, stride 2",
+            "AOC 4x4, stride 2",
             Iteration,
             true,
             |p| {
@@ -203,7 +203,10 @@ fn others() -> Vec<Kind> {
             "SOC",
             Series,
             false,
-            |p| SocConv2dConfig::new([p.channels; 2], 3).with_seed(Some(p.seed)).init(p.device),
+            |p| {
+                let config = SocConv2dConfig::new([p.channels; 2], 3).with_seed(Some(p.seed));
+                config.with_padding(OrthogonalPadding::Circular).init(p.device)
+            },
             Some(|layer: &SocConv2d, _| drop(layer.kernel())),
         ),
         Kind::new(
@@ -213,7 +216,7 @@ fn others() -> Vec<Kind> {
             |p| RkoConv2dConfig::new([p.channels; 2], 3).with_seed(Some(p.seed)).init(p.device),
             Some(|layer: &RkoConv2d, _| drop(layer.kernel())),
         ),
-        Kind::new("SVCM", Projection, true, |p| plain(p).project(p.image, 5), None),
+        Kind::new("SVCM", Projection, true, |p| plain(p).project(p.image, 30), None),
         Kind::new("plain convolution", Nothing, true, plain, None),
         Kind::new(
             "Björck 1x1",

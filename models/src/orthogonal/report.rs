@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use super::OrthogonalLayer;
 
 /// Random images whose norms are compared.
-const SAMPLES: usize = 64;
+const SAMPLES: usize = 128;
 /// The largest dense Jacobian: a decomposition of this size takes minutes.
 const MAX_DENSE: usize = 4096;
 /// Images per call when the dense Jacobian is read.
