@@ -7,13 +7,21 @@
 //! `-`. `benches/pytorch/worker.py` is the other side.
 #![recursion_limit = "256"]
 
+mod memory;
+mod orthogonal;
 mod rows;
 mod runner;
+
+#[global_allocator]
+static ALLOCATOR: memory::Counting = memory::Counting;
 
 fn main() -> anyhow::Result<()> {
     let options = runner::Options::parse()?;
     options.set_threads()?;
     let machine = runner::Machine::measure();
-    let rows = rows::all(&machine);
-    runner::run(&options, &machine, rows)
+    let mut rows = rows::all(&machine);
+    rows.extend(orthogonal::rows(&machine));
+    runner::run(&options, &machine, rows)?;
+    orthogonal::against_plain(&machine, options.filter());
+    Ok(())
 }

@@ -50,6 +50,11 @@ impl Options {
         Ok(options)
     }
 
+    /// The text that a case's name must contain.
+    pub fn filter(&self) -> &str {
+        &self.rows
+    }
+
     pub fn set_threads(&self) -> anyhow::Result<()> {
         rayon::ThreadPoolBuilder::new().num_threads(self.threads).build_global()?;
         Ok(())

@@ -90,6 +90,18 @@ impl HostMatrix {
         largest
     }
 
+    /// The singular values, the largest first; as many as the shorter side is long.
+    ///
+    /// # Panics
+    /// If an entry is not finite.
+    pub fn singular_values(&self) -> Vec<f64> {
+        assert!(
+            self.values.iter().all(|value| value.is_finite()),
+            "HostMatrix::singular_values: entries must be finite"
+        );
+        self.to_faer().singular_values().expect("the iteration converges for finite entries")
+    }
+
     fn to_faer(&self) -> Mat<f64> {
         Mat::from_fn(self.rows, self.columns, |i, j| self.values[i * self.columns + j])
     }

@@ -23,12 +23,27 @@ macro_rules! conformance {
 }
 
 conformance! {
+    aoc_conv2d => firebrick::models::orthogonal::alternatives::AocConv2d,
+    bcop_conv2d => firebrick::models::orthogonal::alternatives::BcopConv2d,
+    bjorck_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::BjorckLinear>,
+    cayley_conv2d => firebrick::models::orthogonal::alternatives::CayleyConv2d,
+    cayley_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::CayleyLinear>,
     early_learning => subjects::EarlyLearningSubject,
     generalized_cross_entropy => subjects::GeneralizedCrossEntropySubject,
+    householder_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::HouseholderLinear>,
     mlp => subjects::MlpSubject,
     noisy_label_learner => subjects::LearnerSubject,
+    orthogonal_conv1d => firebrick::models::orthogonal::OrthogonalConv1d,
+    orthogonal_conv2d => firebrick::models::orthogonal::OrthogonalConv2d,
+    orthogonal_conv2d_folded => subjects::FoldedSubject,
+    orthogonal_conv_transpose1d => firebrick::models::orthogonal::OrthogonalConvTranspose1d,
+    orthogonal_conv_transpose2d => firebrick::models::orthogonal::OrthogonalConvTranspose2d,
+    orthogonal_linear => firebrick::models::orthogonal::OrthogonalLinear,
+    rko_conv2d => firebrick::models::orthogonal::alternatives::RkoConv2d,
     small_cnn => subjects::SmallCnnSubject,
+    soc_conv2d => firebrick::models::orthogonal::alternatives::SocConv2d,
     sop => subjects::SopSubject,
     sop_plus_paper => subjects::SopPlusSubject,
+    svcm_conv2d => firebrick::models::orthogonal::alternatives::SvcmConv2d,
     symmetric_cross_entropy => subjects::SymmetricCrossEntropySubject,
 }

@@ -240,6 +240,12 @@ impl Case {
         Ok((stored.data.iter().map(|value| value.unwrap_or(f64::NAN)).collect(), shape))
     }
 
+    /// A tensor's values, row-major, whatever its shape.
+    pub fn flat(&self, name: &str) -> Result<Vec<f64>, Failure> {
+        let stored = self.stored(name)?;
+        Ok(stored.data.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
+    }
+
     /// A list of indices or labels.
     pub fn indices(&self, name: &str) -> Result<Vec<usize>, Failure> {
         let stored = self.stored(name)?;

@@ -9,6 +9,7 @@ mod case;
 #[path = "../support/devices.rs"]
 mod devices;
 mod label_noise;
+mod orthogonal;
 mod orthogonal_alternatives;
 mod sop;
 
@@ -95,6 +96,41 @@ fn noise_transition_matrices() {
 #[test]
 fn ortho_alternatives() {
     device_kind("ortho_alternatives", orthogonal_alternatives::alternatives);
+}
+
+#[test]
+fn ortho_conv1d() {
+    device_kind("ortho_conv1d", orthogonal::conv1d);
+}
+
+#[test]
+fn ortho_conv2d() {
+    device_kind("ortho_conv2d", orthogonal::conv2d);
+}
+
+#[test]
+fn ortho_conv2d_cayley() {
+    device_kind("ortho_conv2d_cayley", orthogonal::conv2d);
+}
+
+#[test]
+fn ortho_conv_transpose1d() {
+    device_kind("ortho_conv_transpose1d", orthogonal::conv_transpose1d);
+}
+
+#[test]
+fn ortho_conv_transpose2d() {
+    device_kind("ortho_conv_transpose2d", orthogonal::conv_transpose2d);
+}
+
+#[test]
+fn ortho_linear() {
+    device_kind("ortho_linear", orthogonal::linear);
+}
+
+#[test]
+fn ortho_skew_maps() {
+    device_kind("ortho_skew_maps", orthogonal::skew_maps);
 }
 
 #[test]
