@@ -1,9 +1,8 @@
 //! How orthogonal are orthogonal convolutions? Every kind of layer, measured.
 //!
 //! First the experiment of section 6.1 of Su, Byeon and Huang (ICML 2022) in a small form: what layers
-//! with 64 channels do to the norms of Gaussian images. Then each kind sits between two ordinary layers
-//! in a small network for 8x8 digits, and its singular values are taken before and after training. Last,
-//! what a kernel, a call and a training step cost.
+//! with 64 channels do to norms of Gaussian images. Then each kind sits between two ordinary layers in a
+//! network for 8x8 digits, and its singular values are taken before and after training. Last, the cost.
 //!
 //! ```text
 //! cargo run --release --example orthogonal                # all kinds, about four minutes
@@ -52,9 +51,9 @@ fn main() -> Result<()> {
 
 fn report(name: &str, settings: &Settings, outcomes: &[Outcome]) {
     let [height, width] = settings.image;
+    let channels = settings.channels;
     println!(
-        "\nExactness on {name}: {} channels, Gaussian {height}x{width} images, 32 bits",
-        settings.channels
+        "\nExactness on {name}: {channels} channels, Gaussian {height}x{width} images, 32 bits"
     );
     let header = ["layer", "norms of", "mean - 1", "deviation", "worst", "worst |s - 1|"];
     let line = |outcome: &Outcome| {

@@ -11,7 +11,7 @@ use firebrick::models::orthogonal::alternatives::{
 use firebrick::models::orthogonal::{
     Initialization, OrthogonalConv2d, OrthogonalConv2dConfig, OrthogonalConvTranspose2d,
     OrthogonalConvTranspose2dConfig, OrthogonalLinear, OrthogonalLinearConfig, OrthogonalMatrix,
-    Pointwise, orthogonality_report,
+    OrthogonalPadding, Pointwise, orthogonality_report,
 };
 use firebrick_harness::progress::Progress;
 use firebrick_harness::run::Run;
@@ -216,7 +216,7 @@ fn others() -> Vec<Kind> {
             |p| RkoConv2dConfig::new([p.channels; 2], 3).with_seed(Some(p.seed)).init(p.device),
             Some(|layer: &RkoConv2d, _| drop(layer.kernel())),
         ),
-        Kind::new("SVCM", Projection, true, |p| plain(p).project(p.image, 30), None),
+        Kind::new("SVCM", Projection, true, |p| plain(p).project(p.image, 5), None),
         Kind::new("plain convolution", Nothing, true, plain, None),
         Kind::new(
             "Björck 1x1",

@@ -302,45 +302,68 @@ pub fn metrics(run: &Run, outcomes: &[Outcome]) -> Result<()> {
     run.write_csv("metrics.csv", &header, outcomes.iter().map(row))
 }
 
-/// Singular values after training, and distances from 1 before and after, for the families of layers.
-pub fn pictures(run: &Run, outcomes: &[Outcome]) -> Result<()> {
-    let family = |scfac: bool| {
-        let first = outcomes.first().map(|outcome| outcome.device.as_str());
-        let chosen = outcomes.iter().filter(move |o| Some(o.device.as_str()) == first);
-        chosen.filter(move |o| o.kind.starts_with("SC-Fac") == scfac).collect::<Vec<_>>()
-    };
-    let spectrum = |outcome: &Outcome, report: &OrthogonalityReport, value: fn(f64) -> f64| {
-        let values = &report.singular_values;
-        let last = (values.len() - 1) as f64;
-        let mut values: Vec<f64> = (0..QUANTILES)
-            .map(|i| values[(last * i as f64 / (QUANTILES - 1) as f64).round() as usize])
-            .map(value)
-            .collect();
-        values.sort_by(f64::total_cmp);
-        let place = |i: usize| i as f64 / (QUANTILES - 1) as f64;
-        let points = values.into_iter().enumerate().map(|(i, value)| (place(i), value));
-        Series::new(outcome.kind.clone(), points.collect())
-    };
-    let draw = |file: &str, title: &str, label: &str, series: Vec<Series>| match run.path(file) {
-        Some(path) if !series.is_empty() => {
-            line_chart(&path, title, "share of the singular values", label, &series)
+/// Layers that are drawn together, not more than there are colors.
+#[derive(Clone, Copy, PartialEq)]
+enum Family {
+    ScFac,
+    Convolutions,
+    Matrices,
+}
+
+impl Family {
+    fn of(outcome: &Outcome) -> Self {
+        let kind = &outcome.kind;
+        match (kind.ends_with("1x1") || kind.ends_with("linear"), kind.starts_with("SC-Fac")) {
+            (true, _) => Self::Matrices,
+            (false, true) => Self::ScFac,
+            (false, false) => Self::Convolutions,
         }
-        _ => Ok(()),
-    };
+    }
+}
+
+/// Distances of the singular values from 1 before and after training, and the singular values after
+/// training, for the families of layers on the first device.
+pub fn pictures(run: &Run, outcomes: &[Outcome]) -> Result<()> {
+    let first = outcomes.first().map(|outcome| outcome.device.as_str());
     let distance: fn(f64) -> f64 = |value| (value - 1.0).abs().max(FLOOR).log10();
-    for (scfac, name) in [(true, "SC-Fac"), (false, "Other layers")] {
-        let file = if scfac { "scfac" } else { "others" };
-        let members = family(scfac);
-        let of = |after: bool, value: fn(f64) -> f64| -> Vec<Series> {
-            let report = |o: &Outcome| if after { o.after.clone() } else { o.before.clone() };
-            members.iter().map(|o| spectrum(o, &report(o), value)).collect()
-        };
-        let title = |when: &str| format!("{name}: distance of the singular values from 1, {when}");
-        let (before, after) = (title("before training"), title("after training"));
-        draw(&format!("{file}_before.svg"), &before, "log10 |s - 1|", of(false, distance))?;
-        draw(&format!("{file}_after.svg"), &after, "log10 |s - 1|", of(true, distance))?;
+    for (family, file, name) in [
+        (Family::ScFac, "scfac", "SC-Fac"),
+        (Family::Convolutions, "convolutions", "Other convolutions"),
+        (Family::Matrices, "matrices", "Matrices at every pixel"),
+    ] {
+        let chosen = outcomes.iter().filter(|o| Some(o.device.as_str()) == first);
+        let members: Vec<&Outcome> = chosen.filter(|o| Family::of(o) == family).collect();
+        let draw =
+            |file: String, title: String, label: &str, after: bool, value: fn(f64) -> f64| {
+                let of = |o: &&Outcome| {
+                    spectrum(&o.kind, if after { &o.after } else { &o.before }, value)
+                };
+                let series: Vec<Series> = members.iter().map(of).collect();
+                match run.path(&file) {
+                    Some(path) if !series.is_empty() => {
+                        line_chart(&path, &title, "share of the singular values", label, &series)
+                    }
+                    _ => Ok(()),
+                }
+            };
+        for (after, when) in [(false, "before"), (true, "after")] {
+            let title = format!("{name}: distance of the singular values from 1 {when} training");
+            draw(format!("{file}_{when}.svg"), title, "log10 |s - 1|", after, distance)?;
+        }
         let title = format!("{name}: singular values after training");
-        draw(&format!("{file}_values.svg"), &title, "singular value", of(true, |value| value))?;
+        draw(format!("{file}_values.svg"), title, "singular value", true, |value| value)?;
     }
     Ok(())
+}
+
+/// Singular values, or what `value` makes of them, from small to large.
+fn spectrum(kind: &str, report: &OrthogonalityReport, value: fn(f64) -> f64) -> Series {
+    let all = &report.singular_values;
+    let share = |i: usize| i as f64 / (QUANTILES - 1) as f64;
+    let mut values: Vec<f64> = (0..QUANTILES)
+        .map(|i| value(all[((all.len() - 1) as f64 * share(i)).round() as usize]))
+        .collect();
+    values.sort_by(f64::total_cmp);
+    let points = values.into_iter().enumerate().map(|(i, value)| (share(i), value));
+    Series::new(kind, points.collect())
 }
