@@ -108,7 +108,13 @@ impl OrthogonalConv1dConfig {
     }
 }
 
-/// Orthogonal convolution of sequences; see the [module](self).
+/// Orthogonal convolution of sequences: one axis of [`OrthogonalConv2d`](super::OrthogonalConv2d).
+///
+/// ```text
+/// y = W * x + b,   W[:, :, j] = F[j]
+/// ```
+///
+/// with the taps `F` of one paraunitary filter ([`ParaunitaryFilter`](super::ParaunitaryFilter)).
 ///
 /// # Example
 /// ```
@@ -131,6 +137,10 @@ impl OrthogonalConv1dConfig {
 ///   should compose once and call [`forward_with`](Self::forward_with).
 /// - Kernels are composed in 32 bits at least, whatever the parameters are stored in. Matrix products
 ///   in reduced precision (TF32) spoil the orthogonality to 1e-3.
+///
+/// # References
+/// J. Su, W. Byeon, F. Huang, *Scaling-up Diverse Orthogonal Convolutional Networks by a Paraunitary
+/// Framework*, ICML 2022, sections 2 and 3.
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct OrthogonalConv1d {

@@ -109,7 +109,16 @@ impl OrthogonalConv2dConfig {
     }
 }
 
-/// Orthogonal convolution of images; see the [module](self).
+/// Orthogonal convolution of images.
+///
+/// ```text
+/// y = W * x + b,   W[:, :, h, w] = F_w[w] F_h[h]
+/// ```
+///
+/// with the taps `F` of one paraunitary filter per axis ([`ParaunitaryFilter`](super::ParaunitaryFilter)).
+/// Under circular padding all singular values of `x -> W * x` are 1 for every value of the free
+/// parameters, on images of any size: norms of inputs are kept where no channels are lost
+/// (`out >= in * stride^2`), norms of gradients where none are added.
 ///
 /// # Example
 /// ```
@@ -133,6 +142,10 @@ impl OrthogonalConv2dConfig {
 ///   should compose once and call [`forward_with`](Self::forward_with).
 /// - Kernels are composed in 32 bits at least, whatever the parameters are stored in. Matrix products
 ///   in reduced precision (TF32) spoil the orthogonality to 1e-3.
+///
+/// # References
+/// J. Su, W. Byeon, F. Huang, *Scaling-up Diverse Orthogonal Convolutional Networks by a Paraunitary
+/// Framework*, ICML 2022, sections 2 and 3, algorithms 1 and 2.
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct OrthogonalConv2d {

@@ -113,7 +113,12 @@ impl OrthogonalConvTranspose1dConfig {
     }
 }
 
-/// Orthogonal transposed convolution of sequences; see the [module](self).
+/// Orthogonal transposed convolution of sequences: the adjoint of
+/// [`OrthogonalConv1d`](super::OrthogonalConv1d); with a stride it lengthens the sequence.
+///
+/// ```text
+/// y = J^T x + b,   J the convolution with the same kernel from `out` to `in` channels
+/// ```
 ///
 /// # Example
 /// ```
@@ -135,6 +140,10 @@ impl OrthogonalConvTranspose1dConfig {
 /// - Under [`OrthogonalPadding::Full`] the layer is the plain transposed convolution without cropping,
 ///   which keeps norms unless it loses channels; under `Same` and `Explicit` the border is cropped,
 ///   which is 1-Lipschitz.
+///
+/// # References
+/// J. Su, W. Byeon, F. Huang, *Scaling-up Diverse Orthogonal Convolutional Networks by a Paraunitary
+/// Framework*, ICML 2022, section 3.
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct OrthogonalConvTranspose1d {

@@ -115,7 +115,14 @@ impl OrthogonalConvTranspose2dConfig {
     }
 }
 
-/// Orthogonal transposed convolution of images; see the [module](self).
+/// Orthogonal transposed convolution of images: the adjoint of
+/// [`OrthogonalConv2d`](super::OrthogonalConv2d).
+///
+/// ```text
+/// y = J^T x + b,   J the convolution with the same kernel from `out` to `in` channels
+/// ```
+///
+/// With a stride it enlarges the image. Being the adjoint of an orthogonal map, it is orthogonal.
 ///
 /// # Example
 /// ```
@@ -137,6 +144,10 @@ impl OrthogonalConvTranspose2dConfig {
 /// - Under [`OrthogonalPadding::Full`] the layer is the plain transposed convolution without cropping,
 ///   which keeps norms unless it loses channels; under `Same` and `Explicit` the border is cropped,
 ///   which is 1-Lipschitz.
+///
+/// # References
+/// J. Su, W. Byeon, F. Huang, *Scaling-up Diverse Orthogonal Convolutional Networks by a Paraunitary
+/// Framework*, ICML 2022, section 3.
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct OrthogonalConvTranspose2d {

@@ -96,6 +96,16 @@ impl FilterPlan {
 
 /// A separable paraunitary filter: free parameters, fixed bases, and the taps made of them.
 ///
+/// Along an axis a filter of `p` taps is the product of an orthogonal matrix and `p - 1` factors of two
+/// taps, each made from a projection `P = U U^T`:
+///
+/// ```text
+/// H(z) = V(z; L_m) .. V(z; L_1) . Q . V'(z; R_1) .. V'(z; R_m)
+/// V(z; L) = (I - L L^T) + z L L^T,   V'(z; R) = R R^T + z (I - R R^T)
+/// ```
+///
+/// and in two dimensions `K[h, w] = F_w[w] F_h[h]`.
+///
 /// `M = (B exp(L - L^T))[:, ..k]`, with `L` the strictly lower triangle of the free parameter and `B`
 /// the base, for every matrix. Free parameters start at zero, so that a matrix starts as the first
 /// columns of its base. Bases are saved and loaded, but get no gradient.

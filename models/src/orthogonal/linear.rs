@@ -98,7 +98,14 @@ impl OrthogonalLinearConfig {
     }
 }
 
-/// Orthogonal linear layer; see the [module](self).
+/// Orthogonal linear layer.
+///
+/// ```text
+/// y = W x + b,   W^T W = I (out >= in) or W W^T = I (out <= in)
+/// ```
+///
+/// The higher of `W` and `W^T` is the first columns of `B exp(L - L^T)`, with free parameters `L` and a
+/// fixed orthogonal `B`.
 ///
 /// # Example
 /// ```
@@ -114,6 +121,10 @@ impl OrthogonalLinearConfig {
 ///
 /// # Notes
 /// Weight decay must be off for the free parameters: it would pull them to their base.
+///
+/// # References
+/// J. Su, W. Byeon, F. Huang, *Scaling-up Diverse Orthogonal Convolutional Networks by a Paraunitary
+/// Framework*, ICML 2022, section 3.
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct OrthogonalLinear {

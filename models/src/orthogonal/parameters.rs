@@ -1,14 +1,4 @@
-//! Parameters of orthogonal layers by the authors' names.
-//!
-//! ```text
-//! g0.d1.r2.skew
-//! |  |  |  '-- skew: the free parameter;  base: its fixed orthogonal matrix;  matrix: the product
-//! |  |  '----- q: the square matrix;  r1, r2, ..: factors on the right;  l1, l2, ..: on the left
-//! |  '-------- axis, 0 for the height and 1 for the width; absent where there is one axis or one tap
-//! '----------- group; absent in linear layers
-//! ```
-//!
-//! The filter that adaptive composition adds has the prefix `fold.`.
+//! Parameters of orthogonal layers by the authors' names; [`ParameterTable`] has the scheme.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +11,17 @@ use super::filter::{FilterPlan, ParaunitaryFilter};
 use crate::ModelError;
 
 /// Matrices by name.
+///
+/// ```text
+/// g0.d1.r2.skew
+/// |  |  |  '-- skew: the free parameter;  base: its fixed orthogonal matrix;  matrix: the product
+/// |  |  '----- q: the square matrix;  r1, r2, ..: factors on the right;  l1, l2, ..: on the left
+/// |  '-------- axis, 0 for the height and 1 for the width; absent where there is one axis or one tap
+/// '----------- group; absent in linear layers
+/// ```
+///
+/// The filter that adaptive composition adds has the prefix `fold.`. Importing takes `skew` and `base`,
+/// or `matrix` alone, which becomes the first columns of a base.
 ///
 /// # Example
 /// ```
@@ -95,7 +96,7 @@ pub struct ImportLayout {
 /// A matrix of a layer: its name and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterSlot {
-    /// Name as in the [module](self), without the last part.
+    /// Name as in [`ParameterTable`], without the last part.
     pub name: String,
     /// Whether it is one of the projections, else one of the rotations.
     pub projection: bool,

@@ -168,6 +168,21 @@ fn records_keep_bases_and_loading_drops_the_cached_kernel() {
 }
 
 #[test]
+fn moves_and_changes_of_mode_drop_the_cached_kernel() {
+    let device = Device::flex();
+    let layer = OrthogonalConv2dConfig::new([3, 3], [2, 2]).with_seed(Some(1)).init(&device);
+    layer.kernel();
+    layer.kernel();
+    assert_eq!(layer.parameters().compositions(), 1);
+    let moved = layer.fork(&device);
+    moved.kernel();
+    assert_eq!(moved.parameters().compositions(), 2);
+    let trained = moved.train();
+    assert!(trained.kernel().is_autodiff(), "a trained layer's kernel is differentiated");
+    assert_eq!(trained.parameters().compositions(), 3);
+}
+
+#[test]
 fn clones_keep_their_own_kernel() {
     let config = OrthogonalConv2dConfig::new([3, 3], [2, 2]).with_seed(Some(1));
     let layer = config.init(&Device::flex());

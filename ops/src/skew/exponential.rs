@@ -129,10 +129,12 @@ fn columns_of(a: Tensor<3>, columns: usize, normal: bool) -> Tensor<3> {
     }
     let second = a.clone().matmul(a.clone());
     let third = second.clone().matmul(a.clone());
-    let norms = [&a, &second, &third].map(|power| induced_norm(power, 1)).to_vec();
+    let mut norms = [&a, &second, &third].map(|power| induced_norm(power, 1)).to_vec();
+    // A maximum may drop NaN on some devices; a sum does not.
+    norms.push(a.clone().without_autodiff().sum() * 0.0);
     let norms = read(norms);
     assert!(
-        norms[0].is_finite(),
+        norms[0].is_finite() && norms[3].is_finite(),
         "expm: the entries must be finite, got a matrix of norm {}",
         norms[0]
     );
@@ -141,7 +143,7 @@ fn columns_of(a: Tensor<3>, columns: usize, normal: bool) -> Tensor<3> {
         let root = columns_of(a * (-(halvings as f64)).exp2(), size, normal);
         return squared(root, halvings, columns);
     }
-    let threshold = if a.dtype() == DType::F64 { 0.30 } else { 0.58 };
+    let threshold = threshold(a.dtype());
     let (by_second, by_third) = (norms[1].sqrt(), norms[2].cbrt());
     let bound = if normal { by_second.min(by_third) } else { by_second.max(by_third) };
     let bound = bound.min(norms[0]);
@@ -149,6 +151,43 @@ fn columns_of(a: Tensor<3>, columns: usize, normal: bool) -> Tensor<3> {
     let last = if squarings == 0 { columns } else { size };
     let root = taylor([a, second, third], (-(squarings as f64)).exp2(), last);
     squared(root, squarings, columns)
+}
+
+/// The norm up to which the Taylor polynomial is exact to rounding.
+fn threshold(dtype: DType) -> f64 {
+    if dtype == DType::F64 { 0.30 } else { 0.58 }
+}
+
+/// As [`expm_skew_columns`] with a given number of squarings, so that nothing is read back to the host.
+///
+/// That many squarings are exact for matrices of norm up to `0.58 * 2^squarings` (0.30 in 64 bits), the
+/// norm bounded by `|A^2|_1^(1/2)`. A larger matrix is scaled down to this norm on the device, so that
+/// the result stays orthogonal to rounding whatever the input; the scale is differentiated too. Entries
+/// that are not finite are not reported: they give NaN.
+///
+/// # Shapes
+/// - matrices: `[matrices, n, n]`
+/// - output: `[matrices, n, columns]`
+///
+/// # Panics
+/// If the matrices are not square or there are fewer than `columns` columns.
+pub fn expm_skew_bounded(matrices: Tensor<3>, columns: usize, squarings: usize) -> Tensor<3> {
+    check_square("expm_skew_bounded", &matrices);
+    check_tall("expm_skew_bounded", matrices.dims()[1], columns);
+    if matrices.dims()[0] == 0 || columns == 0 {
+        return matrices.narrow(2, 0, columns);
+    }
+    let factor = (squarings as f64).exp2();
+    let bound = threshold(matrices.dtype()) * factor;
+    let second = matrices.clone().matmul(matrices.clone());
+    // At least 1, so that neither the root nor its gradient is singular at zero.
+    let excess = second.clone().abs().sum_dim(1).max_dim(2) * (1.0 / (bound * bound));
+    let squared_scale = excess.clamp_min(1.0).recip();
+    let a = matrices * squared_scale.clone().sqrt();
+    let second = second * squared_scale;
+    let third = second.clone().matmul(a.clone());
+    let last = if squarings == 0 { columns } else { a.dims()[1] };
+    squared(taylor([a, second, third], 1.0 / factor, last), squarings, columns)
 }
 
 /// The first `columns` columns of the Taylor polynomial of `scale * A`.

@@ -24,7 +24,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 pub use cayley::cayley_columns;
-pub use exponential::{expm, expm_skew, expm_skew_columns, expm_skew_thin};
+pub use exponential::{expm, expm_skew, expm_skew_bounded, expm_skew_columns, expm_skew_thin};
 pub use inverse::inverse;
 
 /// The skew-symmetric matrix `L - L^T` of the strictly lower triangle `L` of `free`, filled up with
@@ -65,6 +65,13 @@ pub enum Retraction {
     /// The matrix exponential: covers all rotations.
     #[default]
     Exponential,
+    /// The matrix exponential with a fixed number of squarings, from 0 to 30: nothing is read back from
+    /// the device. Matrices whose norm exceeds `0.58 * 2^squarings` are scaled down to it, so that the
+    /// result is orthogonal for every parameter. Always in the full form.
+    BoundedExponential {
+        /// Number of squarings; 4 allow for norms up to 9, 6 up to 37.
+        squarings: usize,
+    },
     /// The Cayley map: covers all rotations without the eigenvalue -1; one inverse instead of a
     /// power series.
     Cayley,
@@ -81,7 +88,8 @@ impl Retraction {
     /// - output: `[matrices, n, k]`, orthonormal columns
     ///
     /// # Panics
-    /// If there are more columns than rows, or (exponential) if an entry is not finite.
+    /// If there are more columns than rows, an entry is not finite (unless the exponential is bounded),
+    /// or a bounded exponential has more than 30 squarings.
     ///
     /// # Example
     /// ```
@@ -98,6 +106,13 @@ impl Retraction {
         match self {
             _ if columns == 0 => free,
             Self::Cayley => cayley_columns(free),
+            Self::BoundedExponential { squarings } => {
+                assert!(
+                    squarings <= 30,
+                    "BoundedExponential: squarings must be at most 30, got {squarings}"
+                );
+                expm_skew_bounded(skew(free), columns, squarings)
+            }
             Self::Exponential if 3 * columns < rows => expm_skew_thin(free),
             Self::Exponential => expm_skew_columns(skew(free), columns),
         }

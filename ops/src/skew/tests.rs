@@ -98,6 +98,22 @@ fn large_angles_cost_digits_but_do_not_overflow_in_the_powers() {
 }
 
 #[test]
+fn a_bounded_exponential_is_the_exponential_within_its_bound_and_orthogonal_beyond() {
+    let bounded = |free| Retraction::BoundedExponential { squarings: 4 }.columns(free);
+    let free = tensor([3, 5, 3], 0.7, 4, DType::F64);
+    let exact = Retraction::Exponential.columns(free.clone());
+    assert!(largest(bounded(free) - exact) < 1e-14);
+    for size in [0.0, 10.0, 1e6] {
+        assert!(distance_from_orthonormal(bounded(tensor([3, 5, 3], size, 4, DType::F64))) < 1e-13);
+    }
+    // The start of every layer: the identity with the gradient of the exponential.
+    let (zero, cotangent) =
+        (tensor([1, 4, 4], 0.0, 1, DType::F64), tensor([1, 4, 4], 1.0, 2, DType::F64));
+    let expected = gradient(&|free| Retraction::Exponential.columns(free), &zero, &cotangent);
+    assert!(largest(gradient(&bounded, &zero, &cotangent) - expected) < 1e-14);
+}
+
+#[test]
 fn empty_batches_and_columns_pass_through() {
     assert_eq!(expm_skew(tensor([0, 3, 3], 1.0, 1, DType::F32)).dims(), [0, 3, 3]);
     assert_eq!(
@@ -119,7 +135,9 @@ fn gradient(
 
 #[test]
 fn gradients_agree_with_central_differences() {
-    let maps: [(&str, &dyn Fn(Tensor<3>) -> Tensor<3>); 4] = [
+    let bounded = Retraction::BoundedExponential { squarings: 2 };
+    let maps: [(&str, &dyn Fn(Tensor<3>) -> Tensor<3>); 5] = [
+        ("bounded", &|free| bounded.columns(free)),
         ("exponential", &|free| Retraction::Exponential.columns(free)),
         ("thin", &expm_skew_thin),
         ("cayley", &cayley_columns),
