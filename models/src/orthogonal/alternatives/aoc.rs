@@ -102,8 +102,31 @@ impl AocConv2dConfig {
     }
 }
 
-/// A convolution on a ring with stride, dilation and groups, orthogonal as far as Björck's iteration has
-/// converged, with a compact kernel.
+/// A convolution on a ring with stride, dilation and groups: BCOP followed by patches.
+///
+/// ```text
+/// W = R * B      B: BCOP, in -> in, kernel k - s + 1;   R: kernel s, stride s, out x (in s^2) orthogonal
+/// ```
+///
+/// Orthogonal as far as Björck's iteration has converged, with a compact kernel, which each call builds
+/// anew.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use firebrick_models::orthogonal::OrthogonalLayer;
+/// use firebrick_models::orthogonal::alternatives::AocConv2dConfig;
+///
+/// let device = Device::flex();
+/// let layer = AocConv2dConfig::new([4, 8], 4).with_stride(2).init(&device);
+/// let output = layer.forward(Tensor::ones([2, 4, 6, 6], &device));
+/// assert_eq!(output.dims(), [2, 8, 3, 3]);
+/// assert_eq!(layer.adjoint(output).dims(), [2, 4, 6, 6]);
+/// ```
+///
+/// # References
+/// T. Boissin et al., *An Adaptive Orthogonal Convolution Scheme for Efficient and Flexible CNN
+/// Architectures*, 2025, arXiv:2501.07930.
 #[derive(Module, Debug)]
 pub struct AocConv2d {
     /// The part with stride 1, one per group.

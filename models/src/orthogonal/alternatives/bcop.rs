@@ -132,7 +132,30 @@ impl BcopConv2dConfig {
 
 /// A convolution on a ring with a kernel by BCOP; stride 1.
 ///
-/// Orthogonal as far as Björck's iteration has converged, with a compact kernel of the given size.
+/// ```text
+/// W = O B(P_1, P_2) * B(P_3, P_4) * ...      B(P, P') = [ P P'        P (I - P')       ]
+///                                                      [ (I - P) P'  (I - P) (I - P') ]
+/// ```
+///
+/// with `k - 1` blocks, projections `P = C C^T` of half rank and an orthogonal `O`, all made from free
+/// matrices by Björck's iteration. Orthogonal as far as that has converged, with a compact kernel, which
+/// each call builds anew.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use firebrick_models::orthogonal::OrthogonalLayer;
+/// use firebrick_models::orthogonal::alternatives::BcopConv2dConfig;
+///
+/// let device = Device::flex();
+/// let layer = BcopConv2dConfig::new([4, 8], 3).with_bias(true).init(&device);
+/// let output = layer.forward(Tensor::ones([2, 4, 6, 6], &device));
+/// assert_eq!(output.dims(), [2, 8, 6, 6]);
+/// ```
+///
+/// # References
+/// Q. Li et al., *Preventing Gradient Attenuation in Lipschitz Constrained Convolutional Networks*,
+/// NeurIPS 2019.
 #[derive(Module, Debug)]
 pub struct BcopConv2d {
     /// The free matrix of `O`, `[n, n]` with `n` the larger number of channels.

@@ -149,7 +149,27 @@ impl BjorckLinearConfig {
 
 /// A linear layer made orthogonal by Björck's iteration.
 ///
-/// Orthogonal as far as the iteration has converged; `O(n^3)` per iteration and call.
+/// ```text
+/// Q = limit of W <- 1.5 W - 0.5 W W^T W,   from W / (largest singular value)
+/// ```
+///
+/// Orthogonal as far as the iteration has converged; two matrix products per iteration in each call.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use firebrick_models::orthogonal::OrthogonalMatrix;
+/// use firebrick_models::orthogonal::alternatives::BjorckLinearConfig;
+///
+/// let device = Device::flex();
+/// let layer = BjorckLinearConfig::new(4, 8).with_bias(true).init(&device);
+/// let output = layer.apply(Tensor::<3>::ones([2, 5, 4], &device));
+/// assert_eq!(output.dims(), [2, 5, 8]);
+/// ```
+///
+/// # References
+/// Å. Björck, C. Bowie, *An Iterative Algorithm for Computing the Best Estimate of an Orthogonal Matrix*,
+/// 1971; C. Anil, J. Lucas, R. Grosse, *Sorting out Lipschitz Function Approximation*, ICML 2019.
 #[derive(Module, Debug)]
 pub struct BjorckLinear {
     /// The free matrix, `[output, input]`.

@@ -88,7 +88,28 @@ impl CayleyLinearConfig {
 
 /// A linear layer whose matrix is a Cayley transform: exactly orthogonal for all weights.
 ///
-/// See the file's formula in [`CayleyLinearConfig`] and the module's table for its cost.
+/// ```text
+/// [U; V] = alpha W / |W|_F      U: square,  A = U - U^T + V^T V,  Z = (I + A)^-1
+/// Q = [Z (I - A); -2 V Z]       of the transposed matrix, if there are more inputs than outputs
+/// ```
+///
+/// Costs one inverse of the size of the smaller side in each call.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use firebrick_models::orthogonal::OrthogonalMatrix;
+/// use firebrick_models::orthogonal::alternatives::CayleyLinearConfig;
+///
+/// let device = Device::flex();
+/// let layer = CayleyLinearConfig::new(4, 8).with_bias(true).init(&device);
+/// let output = layer.apply(Tensor::<3>::ones([2, 5, 4], &device));
+/// assert_eq!(output.dims(), [2, 5, 8]);
+/// ```
+///
+/// # References
+/// A. Trockman, J. Z. Kolter, *Orthogonalizing Convolutional Layers with the Cayley Transform*, ICLR
+/// 2021.
 #[derive(Module, Debug)]
 pub struct CayleyLinear {
     /// The free matrix, `[output, input]`.

@@ -79,6 +79,33 @@ impl CayleyConv2dConfig {
 }
 
 /// An exactly orthogonal convolution with a kernel as large as the image.
+///
+/// ```text
+/// Y(u, v) = Cayley(alpha W^(u, v) / |W^|_F) X(u, v)      W^, X, Y: Fourier transforms
+/// ```
+///
+/// with the [Cayley transform](super::CayleyLinear) of a complex matrix. Costs the transforms of input and
+/// output, and one inverse of `min(in, out)` complex rows per frequency in each call.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use firebrick_models::orthogonal::OrthogonalLayer;
+/// use firebrick_models::orthogonal::alternatives::CayleyConv2dConfig;
+///
+/// let device = Device::flex();
+/// let layer = CayleyConv2dConfig::new([4, 8], 3, [6, 6]).with_bias(true).init(&device);
+/// let output = layer.forward(Tensor::ones([2, 4, 6, 6], &device));
+/// assert_eq!(output.dims(), [2, 8, 6, 6]);
+/// ```
+///
+/// # Notes
+/// The published layer is wrong for odd widths, because it calls the inverse transform without the
+/// image's size, and assumes square images; both are right here.
+///
+/// # References
+/// A. Trockman, J. Z. Kolter, *Orthogonalizing Convolutional Layers with the Cayley Transform*, ICLR
+/// 2021.
 #[derive(Module, Debug)]
 pub struct CayleyConv2d {
     /// The free kernel, `[output, input, k, k]`.

@@ -59,6 +59,28 @@ impl HouseholderLinearConfig {
 }
 
 /// A linear layer whose matrix is a product of reflections, cut to the wanted size.
+///
+/// ```text
+/// Q = H_1 H_2 ... H_m,   H_i = I - 2 v_i v_i^T / |v_i|^2
+/// ```
+///
+/// Exactly orthogonal for all vectors other than 0. Costs the inverse of a triangular `m x m` matrix in
+/// each call, in place of `m` steps that wait for each other.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use firebrick_models::orthogonal::OrthogonalMatrix;
+/// use firebrick_models::orthogonal::alternatives::HouseholderLinearConfig;
+///
+/// let device = Device::flex();
+/// let layer = HouseholderLinearConfig::new(4, 8).with_bias(true).init(&device);
+/// let output = layer.apply(Tensor::<3>::ones([2, 5, 4], &device));
+/// assert_eq!(output.dims(), [2, 5, 8]);
+/// ```
+///
+/// # References
+/// A. S. Householder, *Unitary Triangularization of a Nonsymmetric Matrix*, J. ACM 5, 1958.
 #[derive(Module, Debug)]
 pub struct HouseholderLinear {
     /// One vector per reflection, the columns of `[max(input, output), reflections]`.

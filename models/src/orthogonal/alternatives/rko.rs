@@ -69,8 +69,30 @@ impl RkoConv2dConfig {
     }
 }
 
-/// A convolution on a ring whose flattened kernel is orthogonal: 1-Lipschitz, and orthogonal only if
-/// the stride equals the kernel size.
+/// A convolution on a ring whose flattened kernel is orthogonal.
+///
+/// ```text
+/// W = orthonormalize([out, in k^2]) / ceil(k / s)
+/// ```
+///
+/// 1-Lipschitz; orthogonal only if the stride equals the kernel size.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use firebrick_models::orthogonal::OrthogonalLayer;
+/// use firebrick_models::orthogonal::alternatives::RkoConv2dConfig;
+///
+/// let device = Device::flex();
+/// let layer = RkoConv2dConfig::new([4, 8], 3).with_bias(true).init(&device);
+/// let output = layer.forward(Tensor::ones([2, 4, 6, 6], &device));
+/// assert_eq!(output.dims(), [2, 8, 6, 6]);
+/// ```
+///
+/// # References
+/// Q. Li et al., *Preventing Gradient Attenuation in Lipschitz Constrained Convolutional Networks*,
+/// NeurIPS 2019; M. Serrurier et al., *Achieving Robustness in Classification Using Optimal Transport with
+/// Hinge Regularization*, CVPR 2021 (the factor).
 #[derive(Module, Debug)]
 pub struct RkoConv2d {
     /// The free kernel, `[output, input, k, k]`.

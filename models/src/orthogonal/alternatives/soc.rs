@@ -142,7 +142,28 @@ impl SocConv2dConfig {
 
 /// The exponential of a skew-symmetric convolution, as a series.
 ///
-/// Orthogonal up to the rest of the series. Missing inputs are zeros, surplus outputs are cut off.
+/// ```text
+/// y = sum_{i <= t} K *^i x / i!,   K = 0.7 (L - swap(L)) / (2 sigma)
+/// ```
+///
+/// Orthogonal up to the rest of the series, at most `|K|^(t+1) / (t+1)!` with `|K| <= 0.7 k`. A call runs
+/// `t` convolutions of the larger number of channels. Missing inputs are zeros, surplus outputs are cut
+/// off.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use firebrick_models::orthogonal::OrthogonalLayer;
+/// use firebrick_models::orthogonal::alternatives::SocConv2dConfig;
+///
+/// let device = Device::flex();
+/// let layer = SocConv2dConfig::new([4, 8], 3).with_bias(true).init(&device);
+/// let output = layer.forward(Tensor::ones([2, 4, 6, 6], &device));
+/// assert_eq!(output.dims(), [2, 8, 6, 6]);
+/// ```
+///
+/// # References
+/// S. Singla, S. Feizi, *Skew Orthogonal Convolutions*, ICML 2021.
 #[derive(Module, Debug)]
 pub struct SocConv2d {
     /// The free kernel, `[n, n, k, k]` with `n` the larger number of channels.

@@ -57,6 +57,28 @@ impl SvcmConv2dConfig {
 }
 
 /// A circular convolution whose kernel is projected towards the orthogonal ones from time to time.
+///
+/// ```text
+/// U S V^H   ->   U V^H      at every frequency; then back to pixels, and cut to k x k
+/// ```
+///
+/// Only approximately orthogonal after [`project`](Self::project), and not at all in between.
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use firebrick_models::orthogonal::OrthogonalLayer;
+/// use firebrick_models::orthogonal::alternatives::SvcmConv2dConfig;
+///
+/// let device = Device::flex();
+/// let layer = SvcmConv2dConfig::new([4, 8], 3).with_bias(true).init(&device);
+/// let layer = layer.project([6, 6], 2);
+/// let output = layer.forward(Tensor::ones([2, 4, 6, 6], &device));
+/// assert_eq!(output.dims(), [2, 8, 6, 6]);
+/// ```
+///
+/// # References
+/// H. Sedghi, V. Gupta, P. Long, *The Singular Values of Convolutional Layers*, ICLR 2019.
 #[derive(Module, Debug)]
 pub struct SvcmConv2d {
     /// The kernel, `[output, input, k, k]`.
