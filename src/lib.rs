@@ -13,6 +13,7 @@
 //! | Gradient descent with and without momentum on one network | [`momentum`], [`optimizers::averaged_momentum`] | Jelassi, Li |
 //! | GCE, SCE, ELR: losses under label noise to compare with | [`models::losses`] | Zhang, Sabuncu; Wang et al.; Liu et al. |
 //! | SC-Fac: exactly orthogonal convolutions and linear layers | [`models::orthogonal`] | Su, Byeon, Huang |
+//! | Cayley, BCOP, AOC, SOC, RKO, SVCM, Björck, Householder: orthogonal layers to compare with | [`models::orthogonal::alternatives`] | Trockman, Kolter; Li et al.; Boissin et al.; Singla, Feizi; Sedghi et al. |
 //!
 //! Around them: [`device`] turns names into devices, [`data`] feeds Burn's training loops,
 //! [`datasets`] holds loaders, generators and label noise, [`models`] networks, [`ops`] the tensor

@@ -7,6 +7,7 @@
 //! | [`mlp`] | multilayer perceptron |
 //! | [`patch_network`] | filters over patches with an odd power as activation |
 //! | [`orthogonal`] | exactly orthogonal convolutions and linear layers |
+//! | [`orthogonal`] | exactly orthogonal convolutions and linear layers, layers to compare them with, spectra |
 //! | [`vision`] | networks for images |
 #![recursion_limit = "256"]
 

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`fused`] | optimizer steps that go through memory once |
 //! | [`circular`] | periodic padding of images and its adjoint |
+//! | [`elimination`] | inverses of small matrices, batched and differentiable |
 //! | [`iteration`] | why an iteration stopped |
 //! | [`noise`] | random tensors that are a function of a key, equal on every backend |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
 //! | [`orthogonal`] | drawing, completing and repairing orthogonal matrices on the host |
 //! | [`rows`] | sparse updates of a few rows of a large table |
 //! | [`skew`] | matrix exponential and Cayley map: from free numbers to orthogonal matrices |
+//! | [`spectrum`] | singular values of convolutions, on the host |
 //! | [`surrogate`] | a value with a gradient that is known in closed form |
 //!
 //! Everything runs on any Burn device; only kernels inside [`fused`] name a backend.
@@ -28,10 +30,12 @@
 
 pub mod circular;
 pub mod fused;
+pub mod elimination;
 pub mod iteration;
 pub mod noise;
 pub mod one_hot;
 pub mod orthogonal;
 pub mod rows;
 pub mod skew;
+pub mod spectrum;
 pub mod surrogate;

@@ -18,11 +18,17 @@ use firebrick::models::patch_network::{PatchNetwork, PatchNetworkConfig};
 use firebrick::models::vision::{SmallCnn, SmallCnnConfig};
 use firebrick::optimizers::efld::{EfldConfig, FiniteLevels, NoiseScale, Schedule};
 use firebrick::optimizers::adai::{AdaiConfig, AdaiHandle};
+use firebrick::models::orthogonal::alternatives::{
+    AocConv2d, AocConv2dConfig, BcopConv2d, BcopConv2dConfig, BjorckLinear, BjorckLinearConfig,
+    CayleyConv2d, CayleyConv2dConfig, CayleyLinear, CayleyLinearConfig, HouseholderLinear,
+    HouseholderLinearConfig, RkoConv2d, RkoConv2dConfig, SocConv2d, SocConv2dConfig, SvcmConv2d,
+    SvcmConv2dConfig,
+};
 use firebrick::models::orthogonal::{
     Composition, OrthogonalConv1d, OrthogonalConv1dConfig, OrthogonalConv2d,
     OrthogonalConv2dConfig, OrthogonalConvTranspose1d, OrthogonalConvTranspose1dConfig,
-    OrthogonalConvTranspose2d, OrthogonalConvTranspose2dConfig, OrthogonalLinear,
-    OrthogonalLinearConfig,
+    OrthogonalConvTranspose2d, OrthogonalConvTranspose2dConfig, OrthogonalLayer, OrthogonalLinear,
+    OrthogonalLinearConfig, Pointwise,
 };
 use firebrick::models::vision::{SmallCnn, SmallCnnConfig};
 use firebrick::ops::skew::Retraction;
@@ -441,3 +447,50 @@ impl Subject for FoldedSubject {
         host(self.layer.forward(wave([1, 2, 4, 4], 99, &device_of(self))))
     }
 }
+
+orthogonal_layer!(
+    AocConv2d,
+    AocConv2dConfig::new([4, 16], 3).with_stride(2).with_groups(2).with_bias(true),
+    [2, 4, 4, 2]
+);
+orthogonal_layer!(BcopConv2d, BcopConv2dConfig::new([3, 2], 3).with_bias(true), [2, 3, 4, 3]);
+orthogonal_layer!(
+    CayleyConv2d,
+    CayleyConv2dConfig::new([3, 2], 3, [4, 3]).with_bias(true),
+    [2, 3, 4, 3]
+);
+orthogonal_layer!(RkoConv2d, RkoConv2dConfig::new([3, 2], 3).with_bias(true), [2, 3, 4, 3]);
+// With fewer terms in training its output would differ between training and evaluation.
+orthogonal_layer!(
+    SocConv2d,
+    SocConv2dConfig::new([3, 2], 3).with_bias(true).with_training_terms(12),
+    [2, 3, 4, 3]
+);
+orthogonal_layer!(SvcmConv2d, SvcmConv2dConfig::new([3, 2], 3).with_bias(true), [2, 3, 4, 3]);
+
+/// A linear layer at every pixel.
+macro_rules! pointwise_layer {
+    ($layer:ty, $config:expr) => {
+        impl Subject for Pointwise<$layer> {
+            fn init(device: &Device) -> Self {
+                Self { linear: $config.with_bias(true).init(device) }
+            }
+
+            fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+                let output = self.forward(wave([2, 3, 2, 2], step, &device_of(&self)));
+                let target = wave(output.dims(), step + 1, &output.device());
+                let loss = (output - target).powi_scalar(2).mean();
+                let gradients = GradientsParams::from_grads(loss.backward(), &self);
+                optimizer.step(0.5, self, gradients)
+            }
+
+            fn output(&self) -> Vec<f32> {
+                host(self.forward(wave([2, 3, 2, 2], 99, &device_of(self))))
+            }
+        }
+    };
+}
+
+pointwise_layer!(BjorckLinear, BjorckLinearConfig::new(3, 4));
+pointwise_layer!(CayleyLinear, CayleyLinearConfig::new(3, 5));
+pointwise_layer!(HouseholderLinear, HouseholderLinearConfig::new(3, 2));

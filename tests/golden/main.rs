@@ -13,6 +13,7 @@ mod efld;
 mod label_noise;
 mod momentum;
 mod orthogonal;
+mod orthogonal_alternatives;
 mod sop;
 
 use case::{Case, Failure, cases_of};
@@ -149,6 +150,11 @@ fn adai_across_devices() {
 #[test]
 fn noise_transition_matrices() {
     host_kind("noise_transition_matrices", label_noise::transition_matrices);
+}
+
+#[test]
+fn ortho_alternatives() {
+    device_kind("ortho_alternatives", orthogonal_alternatives::alternatives);
 }
 
 #[test]

@@ -23,7 +23,9 @@ use super::filter::Order;
 use super::geometry::Geometry;
 use super::kernel::{KernelSettings, OrthogonalKernel};
 use super::parameters::{self, ImportLayout, ParameterSlot, ParameterTable};
-use super::{Composition, Initialization, OrthogonalPadding, Ranks, TransposedOrder};
+use super::{
+    Composition, Initialization, OrthogonalLayer, OrthogonalPadding, Ranks, TransposedOrder,
+};
 use crate::ModelError;
 
 /// Settings of [`OrthogonalConvTranspose2d`].
@@ -180,11 +182,14 @@ impl OrthogonalConvTranspose2d {
     /// # Panics
     /// As [`forward`](Self::forward).
     pub fn forward_with(&self, kernel: Tensor<4>, input: Tensor<4>) -> Tensor<4> {
-        let output = match self.geometry.padding {
+        bias::added(self.linear(kernel, input), self.bias.as_ref())
+    }
+
+    fn linear(&self, kernel: Tensor<4>, input: Tensor<4>) -> Tensor<4> {
+        match self.geometry.padding {
             OrthogonalPadding::Full => self.geometry.spread(NAME, input, kernel),
             _ => self.geometry.adjoint(NAME, input, kernel),
-        };
-        bias::added(output, self.bias.as_ref())
+        }
     }
 
     /// The composed kernel, `[in, out / groups, height, width]`.
@@ -296,6 +301,25 @@ impl OrthogonalConvTranspose2d {
     /// made so.
     pub fn import(self, table: &ParameterTable, layout: &ImportLayout) -> Result<Self, ModelError> {
         Ok(Self { kernel: self.kernel.import(table, layout)?, ..self })
+    }
+}
+
+impl OrthogonalLayer for OrthogonalConvTranspose2d {
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        self.forward(input)
+    }
+
+    fn forward_linear(&self, input: Tensor<4>) -> Tensor<4> {
+        self.linear(self.kernel(), input)
+    }
+
+    fn channels(&self) -> [usize; 2] {
+        self.channels
+    }
+
+    /// 1: the image does not shrink, it grows.
+    fn stride(&self) -> [usize; 2] {
+        [1, 1]
     }
 }
 

@@ -136,6 +136,6 @@ impl Geometry {
     }
 }
 
-fn check_channels(name: &str, found: usize, expected: usize) {
+pub(super) fn check_channels(name: &str, found: usize, expected: usize) {
     assert!(found == expected, "{name}: input must have {expected} channels, got {found}");
 }
