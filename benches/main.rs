@@ -7,6 +7,7 @@
 //! `-`. `benches/pytorch/worker.py` is the other side.
 #![recursion_limit = "256"]
 
+mod losses;
 mod rows;
 mod runner;
 
@@ -14,6 +15,7 @@ fn main() -> anyhow::Result<()> {
     let options = runner::Options::parse()?;
     options.set_threads()?;
     let machine = runner::Machine::measure();
-    let rows = rows::all(&machine);
+    let mut rows = rows::all(&machine);
+    rows.extend(losses::all(&machine));
     runner::run(&options, &machine, rows)
 }

@@ -10,6 +10,8 @@ import time
 import torch
 import torch.nn.functional as F
 
+import losses
+
 EPS = 1e-4
 
 
@@ -109,7 +111,7 @@ def small_cnn(batch):
     return step
 
 
-CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)}
+CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)} | losses.CASES
 
 
 def main():

@@ -119,7 +119,9 @@ impl Job<'_> {
                 if on_mlp {
                     self.train_and_measure(mlp(shape.iter().product()), loader, &device)
                 } else {
-                    let network = SmallCnnConfig::new(shape, classes).init(&device);
+                    let network = SmallCnnConfig::new(shape, classes)
+                        .with_channels(settings.channels)
+                        .init(&device);
                     self.train_and_measure(network, loader, &device)
                 }
             }
@@ -135,8 +137,10 @@ impl Job<'_> {
 
     fn image_loader(&self, shape: [usize; 3]) -> ImageLoader {
         let (settings, seed) = (self.settings, self.seed);
-        let weak = Augmentation::weak(shape).with_flip(settings.flip);
-        let strong = Augmentation::strong(shape).with_flip(settings.flip);
+        let [weak, strong] = [Augmentation::weak(shape), Augmentation::strong(shape)].map(|view| {
+            let shift = settings.shift.unwrap_or(view.shift);
+            view.with_flip(settings.flip).with_shift(shift)
+        });
         let batch = settings.batch_size;
         match self.method {
             "sop+" => self.data.train.view_loader(batch, Views::two(weak, strong, seed)),

@@ -23,9 +23,11 @@ macro_rules! conformance {
 }
 
 conformance! {
+    co_teaching => subjects::CoTeachingSubject,
     early_learning => subjects::EarlyLearningSubject,
     generalized_cross_entropy => subjects::GeneralizedCrossEntropySubject,
     mlp => subjects::MlpSubject,
+    noisy_label_early_learning => subjects::EarlyLearningLearnerSubject,
     noisy_label_learner => subjects::LearnerSubject,
     small_cnn => subjects::SmallCnnSubject,
     sop => subjects::SopSubject,
