@@ -7,7 +7,8 @@
 //! |---|---|---|
 //! | SOP, SOP+: robust training under label noise | [`optimizers::sop`] | Liu, Zhu, Qu, You |
 //! | Linear theory of SOP: gradient descent and its convex limit | [`label_noise`] | Liu, Zhu, Qu, You |
-//! | GCE, SCE, ELR: losses under label noise to compare with | [`models::losses`] | Zhang, Sabuncu; Wang et al.; Liu et al. |
+//! | Confident learning: label errors from predicted probabilities | [`label_noise`] | Northcutt, Jiang, Chuang |
+//! | GCE, SCE, ELR, co-teaching: losses under label noise to compare with | [`models::losses`] | Zhang, Sabuncu; Wang et al.; Liu et al.; Han et al. |
 //!
 //! Around them: [`device`] turns names into devices, [`data`] feeds Burn's training loops,
 //! [`datasets`] holds loaders, generators and label noise, [`models`] networks, [`ops`] the tensor
