@@ -64,7 +64,7 @@ impl Settings {
     fn predicted(&self, sample: usize, epoch: usize) -> usize {
         let visit = sample.wrapping_mul(31).wrapping_add(epoch);
         let slips = scatter(visit, self.seed ^ 0x99, 10) == 0;
-        if slips { scatter(visit, self.seed, self.classes) } else { self.truth(sample) }
+        if slips { scatter(visit, self.seed ^ 0x55, self.classes) } else { self.truth(sample) }
     }
 }
 

@@ -7,8 +7,10 @@ use firebrick_harness::sheet::{Tile, contact_sheet};
 
 use crate::training::{Outcome, Suspect};
 
-/// Accuracy curves, score histogram, and the most suspicious images.
-pub fn pictures(run: &Run, outcomes: &[Outcome]) -> Result<()> {
+/// Accuracy curves, score histogram, and the most suspicious images; the names of the files start
+/// with `prefix`.
+pub fn pictures(run: &Run, prefix: &str, outcomes: &[Outcome]) -> Result<()> {
+    let path = |name: &str| run.path(&format!("{prefix}{name}"));
     let mut curves = Vec::new();
     let mut kinds: Vec<(&str, &str)> =
         outcomes.iter().map(|o| (o.device.as_str(), o.method.as_str())).collect();
@@ -30,12 +32,14 @@ pub fn pictures(run: &Run, outcomes: &[Outcome]) -> Result<()> {
         series.band = Some(band);
         curves.push(series);
     }
-    if let Some(path) = run.path("accuracy.svg") {
+    if let Some(path) = path("accuracy.svg") {
         let title = "Accuracy on clean validation data (mean and range over seeds)";
         line_chart(&path, title, "epoch", "accuracy in %", &curves)?;
     }
-    let Some(sop) = outcomes.iter().find(|outcome| outcome.method == "sop") else { return Ok(()) };
-    if let Some(path) = run.path("scores.svg") {
+    let Some(sop) = outcomes.iter().find(|outcome| outcome.method.starts_with("sop")) else {
+        return Ok(());
+    };
+    if let Some(path) = path("scores.svg") {
         let of = |flipped| {
             let pairs = sop.scores.iter().zip(&sop.flipped);
             pairs.filter(|(_, f)| **f == flipped).map(|(score, _)| *score).collect()
@@ -43,7 +47,7 @@ pub fn pictures(run: &Run, outcomes: &[Outcome]) -> Result<()> {
         let groups = [("label is right", of(false)), ("label is wrong", of(true))];
         histogram(&path, "Scores of the training samples", "u²", &groups, (0.0, 1.0), 40)?;
     }
-    if let (Some(path), false) = (run.path("suspects.png"), sop.tiles.is_empty()) {
+    if let (Some(path), false) = (path("suspects.png"), sop.tiles.is_empty()) {
         let tile = |suspect: &Suspect| Tile {
             // The first channel is enough to recognize the image.
             pixels: suspect.pixels[..suspect.shape[1] * suspect.shape[2]].to_vec(),
