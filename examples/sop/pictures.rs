@@ -11,30 +11,9 @@ use crate::training::{Outcome, Suspect};
 /// with `prefix`.
 pub fn pictures(run: &Run, prefix: &str, outcomes: &[Outcome]) -> Result<()> {
     let path = |name: &str| run.path(&format!("{prefix}{name}"));
-    let mut curves = Vec::new();
-    let mut kinds: Vec<(&str, &str)> =
-        outcomes.iter().map(|o| (o.device.as_str(), o.method.as_str())).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    for (device, method) in kinds {
-        let runs: Vec<&Outcome> =
-            outcomes.iter().filter(|o| o.device == device && o.method == method).collect();
-        let epochs = runs.iter().map(|run| run.validation.len()).min().unwrap_or(0);
-        let mut series = Series::new(format!("{method} on {device}"), Vec::new());
-        let mut band = Vec::new();
-        for epoch in 0..epochs {
-            let values: Vec<f64> = runs.iter().map(|run| run.validation[epoch].1).collect();
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            series.points.push((runs[0].validation[epoch].0, mean));
-            let bound = |f: fn(f64, f64) -> f64, start| values.iter().copied().fold(start, f);
-            band.push((bound(f64::min, f64::INFINITY), bound(f64::max, f64::NEG_INFINITY)));
-        }
-        series.band = Some(band);
-        curves.push(series);
-    }
     if let Some(path) = path("accuracy.svg") {
         let title = "Accuracy on clean validation data (mean and range over seeds)";
-        line_chart(&path, title, "epoch", "accuracy in %", &curves)?;
+        line_chart(&path, title, "epoch", "accuracy in %", &curves(outcomes))?;
     }
     let Some(sop) = outcomes.iter().find(|outcome| outcome.method.starts_with("sop")) else {
         return Ok(());
@@ -59,4 +38,30 @@ pub fn pictures(run: &Run, prefix: &str, outcomes: &[Outcome]) -> Result<()> {
         contact_sheet(&path, &sop.tiles.iter().map(tile).collect::<Vec<_>>(), 10)?;
     }
     Ok(())
+}
+
+/// Validation accuracy of every method on every device: mean and range over the seeds.
+fn curves(outcomes: &[Outcome]) -> Vec<Series> {
+    let mut curves = Vec::new();
+    let mut kinds: Vec<(&str, &str)> =
+        outcomes.iter().map(|o| (o.device.as_str(), o.method.as_str())).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    for (device, method) in kinds {
+        let runs: Vec<&Outcome> =
+            outcomes.iter().filter(|o| o.device == device && o.method == method).collect();
+        let epochs = runs.iter().map(|run| run.validation.len()).min().unwrap_or(0);
+        let mut series = Series::new(format!("{method} on {device}"), Vec::new());
+        let mut band = Vec::new();
+        for epoch in 0..epochs {
+            let values: Vec<f64> = runs.iter().map(|run| run.validation[epoch].1).collect();
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            series.points.push((runs[0].validation[epoch].0, mean));
+            let bound = |f: fn(f64, f64) -> f64, start| values.iter().copied().fold(start, f);
+            band.push((bound(f64::min, f64::INFINITY), bound(f64::max, f64::NEG_INFINITY)));
+        }
+        series.band = Some(band);
+        curves.push(series);
+    }
+    curves
 }

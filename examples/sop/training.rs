@@ -257,14 +257,12 @@ impl Job<'_> {
         self.run.write_json(&format!("{}/confident_learning.json", self.name), &analysis)?;
         if let Some(sop) = &model.sop {
             sop.verify()?;
-            let report = NoiseReport::from_sop(sop, given, Some(&predicted))?;
-            self.read_report(&report, &mut outcome)?;
-            self.write_report(&report)?;
+            self.read_report(NoiseReport::from_sop(sop, given, Some(&predicted))?, &mut outcome)?;
         }
         Ok(outcome)
     }
 
-    fn read_report(&self, report: &NoiseReport, outcome: &mut Outcome) -> Result<()> {
+    fn read_report(&self, report: NoiseReport, outcome: &mut Outcome) -> Result<()> {
         let flipped = &self.data.noise.flipped;
         let count = |which: &dyn Fn(&&SampleReport) -> bool| {
             report.samples().iter().filter(which).count() as f64
@@ -282,8 +280,8 @@ impl Job<'_> {
         outcome.recall = right / wrong;
         outcome.estimated_rate = report.noise_rate();
         outcome.corrected = corrected / flipped.len() as f64;
-        outcome.tiles = self.suspects(report)?;
-        Ok(())
+        outcome.tiles = self.suspects(&report)?;
+        self.write_report(&report)
     }
 
     /// The report as CSV, JSON and text.
