@@ -12,6 +12,7 @@ mod momentum;
 mod efld;
 mod memory;
 mod orthogonal;
+mod losses;
 mod rows;
 mod runner;
 
@@ -26,6 +27,7 @@ fn main() -> anyhow::Result<()> {
     rows.extend(adai::rows(&machine));
     rows.extend(momentum::rows(&machine));
     rows.extend(efld::all(&machine));
+    rows.extend(losses::all(&machine));
     runner::run(&options, &machine, rows)
     rows.extend(orthogonal::rows(&machine));
     runner::run(&options, &machine, rows)?;

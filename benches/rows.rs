@@ -9,8 +9,8 @@ use firebrick::optimizers::sop::{LabelFingerprint, SopConfig};
 
 use crate::runner::{Machine, Row};
 
-const BATCH: usize = 128;
-const SAMPLES: usize = 50_000;
+pub const BATCH: usize = 128;
+pub const SAMPLES: usize = 50_000;
 
 pub fn all(machine: &Machine) -> Vec<Row> {
     let mut rows = Vec::new();
@@ -26,13 +26,13 @@ pub fn all(machine: &Machine) -> Vec<Row> {
     rows
 }
 
-fn wave<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+pub fn wave<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
     let values: Vec<f32> =
         (0..shape.iter().product()).map(|i: usize| (i as f32 * 0.7311).sin()).collect();
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-fn integers(values: impl Iterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
+pub fn integers(values: impl Iterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
     let values: Vec<i64> = values.map(|value| value as i64).collect();
     let len = values.len();
     Tensor::from_data(TensorData::new(values, [len]), device)

@@ -53,11 +53,15 @@ fn main() -> Result<()> {
             results::report(&name, &settings, &outcomes);
             results::check(&mut claims, &settings, &name, &outcomes);
             row.check(&mut claims, &name, &outcomes);
+            let prefix = format!("{folder}-").replace([':', '/'], "-");
+            pictures::pictures(&run, &prefix, &outcomes)?;
             all.extend(outcomes);
         }
     }
     run.write_json("summary.json", &(&all, &claims))?;
-    pictures::pictures(&run, &all)?;
+    if !settings.table {
+        pictures::pictures(&run, "", &all)?;
+    }
     if let Some(folder) = run.dir() {
         println!("\npictures, metrics and checkpoints: {}", folder.display());
     }

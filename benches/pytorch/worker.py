@@ -14,6 +14,7 @@ import adai
 import momentum
 import efld
 from orthogonal import orthogonal_kernel
+import losses
 
 EPS = 1e-4
 
@@ -119,6 +120,7 @@ CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)} | moment
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)}
 CASES.update(efld.CASES)
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn, orthogonal_kernel)}
+CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)} | losses.CASES
 
 
 def main():

@@ -48,6 +48,9 @@ pub struct Args {
     /// cnn (images only) or mlp
     #[arg(long, value_parser = ["cnn", "mlp"])]
     pub network: Option<String>,
+    /// Channels of the cnn's two convolutions
+    #[arg(long, value_delimiter = ',', default_values_t = [32, 64])]
+    pub channels: Vec<usize>,
     /// Hidden widths of the mlp
     #[arg(long, value_delimiter = ',', default_values_t = [256, 256])]
     pub hidden: Vec<usize>,
@@ -57,6 +60,9 @@ pub struct Args {
     /// Mirror every second view; not for digits [default: only for CIFAR]
     #[arg(long)]
     pub flip: bool,
+    /// Largest shift of a view in pixels [default: an eighth of the side]
+    #[arg(long)]
+    pub shift: Option<usize>,
     /// Step size of the network at the start
     #[arg(long)]
     pub lr: Option<f64>,
@@ -88,9 +94,11 @@ pub struct Settings {
     pub data_dir: Option<PathBuf>,
     pub train_size: usize,
     pub network: Option<String>,
+    pub channels: [usize; 2],
     pub hidden: Vec<usize>,
     pub augment: bool,
     pub flip: bool,
+    pub shift: Option<usize>,
     pub batch_size: usize,
     pub lr: f64,
     pub lr_u: f64,
@@ -135,9 +143,11 @@ impl Settings {
             data_dir,
             train_size: args.train_size,
             network: args.network.clone(),
+            channels: args.channels[..].try_into().context("--channels: expected two numbers")?,
             hidden: args.hidden.clone(),
             augment: args.augment,
             flip: args.flip || dataset.starts_with("cifar"),
+            shift: args.shift,
             dataset,
             batch_size,
             lr: args.lr.unwrap_or(lr),

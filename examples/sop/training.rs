@@ -119,7 +119,9 @@ impl Job<'_> {
                 if on_mlp {
                     self.train_and_measure(mlp(shape.iter().product()), loader, &device)
                 } else {
-                    let network = SmallCnnConfig::new(shape, classes).init(&device);
+                    let network = SmallCnnConfig::new(shape, classes)
+                        .with_channels(settings.channels)
+                        .init(&device);
                     self.train_and_measure(network, loader, &device)
                 }
             }
@@ -135,8 +137,10 @@ impl Job<'_> {
 
     fn image_loader(&self, shape: [usize; 3]) -> ImageLoader {
         let (settings, seed) = (self.settings, self.seed);
-        let weak = Augmentation::weak(shape).with_flip(settings.flip);
-        let strong = Augmentation::strong(shape).with_flip(settings.flip);
+        let [weak, strong] = [Augmentation::weak(shape), Augmentation::strong(shape)].map(|view| {
+            let shift = settings.shift.unwrap_or(view.shift);
+            view.with_flip(settings.flip).with_shift(shift)
+        });
         let batch = settings.batch_size;
         match self.method {
             "sop+" => self.data.train.view_loader(batch, Views::two(weak, strong, seed)),
@@ -253,14 +257,12 @@ impl Job<'_> {
         self.run.write_json(&format!("{}/confident_learning.json", self.name), &analysis)?;
         if let Some(sop) = &model.sop {
             sop.verify()?;
-            let report = NoiseReport::from_sop(sop, given, Some(&predicted))?;
-            self.read_report(&report, &mut outcome)?;
-            self.write_report(&report)?;
+            self.read_report(NoiseReport::from_sop(sop, given, Some(&predicted))?, &mut outcome)?;
         }
         Ok(outcome)
     }
 
-    fn read_report(&self, report: &NoiseReport, outcome: &mut Outcome) -> Result<()> {
+    fn read_report(&self, report: NoiseReport, outcome: &mut Outcome) -> Result<()> {
         let flipped = &self.data.noise.flipped;
         let count = |which: &dyn Fn(&&SampleReport) -> bool| {
             report.samples().iter().filter(which).count() as f64
@@ -278,8 +280,8 @@ impl Job<'_> {
         outcome.recall = right / wrong;
         outcome.estimated_rate = report.noise_rate();
         outcome.corrected = corrected / flipped.len() as f64;
-        outcome.tiles = self.suspects(report)?;
-        Ok(())
+        outcome.tiles = self.suspects(&report)?;
+        self.write_report(&report)
     }
 
     /// The report as CSV, JSON and text.

@@ -26,7 +26,7 @@
 use std::fmt;
 use std::io::Write;
 
-use firebrick_optimizers::sop::Sop;
+use firebrick_optimizers::sop::{LabelFingerprint, Sop, SparseSop};
 use serde::Serialize;
 
 use super::error::LabelNoiseError;
@@ -118,16 +118,43 @@ impl NoiseReport {
         predictions: Option<&[usize]>,
     ) -> Result<Self, LabelNoiseError> {
         let labels = sop.config().labels;
-        let (expected, found) = (labels.num_samples, given.len());
-        if expected != found {
-            return Err(LabelNoiseError::WrongLength { what: "given labels", expected, found });
-        }
-        if let Some(predictions) = predictions.filter(|found| found.len() != expected) {
-            let found = predictions.len();
-            return Err(LabelNoiseError::WrongLength { what: "predictions", expected, found });
-        }
-        let scores: Vec<f64> = sop.scores().into_iter().map(f64::from).collect();
-        let mut suggested = sop.suggested_labels(given);
+        check_lengths(labels, given, predictions)?;
+        Self::from_state(labels, given, sop.scores(), sop.suggested_labels(given), predictions)
+    }
+
+    /// The report of a sparse noise state; as [`from_sop`](Self::from_sop).
+    ///
+    /// # Errors
+    /// As [`from_sop`](Self::from_sop).
+    ///
+    /// # Example
+    /// ```
+    /// use firebrick::label_noise::NoiseReport;
+    /// use firebrick::optimizers::sop::{LabelFingerprint, SopConfig};
+    ///
+    /// let given = [0, 2, 1];
+    /// let sop = SopConfig::new(LabelFingerprint::of(&given, 3)).init_sparse();
+    /// assert_eq!(NoiseReport::from_sparse_sop(&sop, &given, None)?.noise_rate(), 0.0);
+    /// # Ok::<(), firebrick::label_noise::LabelNoiseError>(())
+    /// ```
+    pub fn from_sparse_sop(
+        sop: &SparseSop,
+        given: &[usize],
+        predictions: Option<&[usize]>,
+    ) -> Result<Self, LabelNoiseError> {
+        let labels = sop.config().labels;
+        check_lengths(labels, given, predictions)?;
+        Self::from_state(labels, given, sop.scores(), sop.suggested_labels(given), predictions)
+    }
+
+    fn from_state(
+        labels: LabelFingerprint,
+        given: &[usize],
+        scores: Vec<f32>,
+        mut suggested: Vec<usize>,
+        predictions: Option<&[usize]>,
+    ) -> Result<Self, LabelNoiseError> {
+        let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
         if let Some(predictions) = predictions {
             for (index, label) in suggested.iter_mut().enumerate() {
                 if *label == given[index] && scores[index] > DEFAULT_THRESHOLD {
@@ -199,6 +226,22 @@ impl NoiseReport {
         }
         Ok(writer.flush()?)
     }
+}
+
+fn check_lengths(
+    labels: LabelFingerprint,
+    given: &[usize],
+    predictions: Option<&[usize]>,
+) -> Result<(), LabelNoiseError> {
+    let expected = labels.num_samples;
+    let lengths = [Some(("given labels", given)), predictions.map(|all| ("predictions", all))];
+    for (what, slice) in lengths.into_iter().flatten() {
+        let found = slice.len();
+        if found != expected {
+            return Err(LabelNoiseError::WrongLength { what, expected, found });
+        }
+    }
+    Ok(())
 }
 
 /// Samples that the text form lists.
@@ -286,7 +329,7 @@ fn transition(samples: &[SampleReport], num_classes: usize) -> (Vec<Vec<f64>>, V
 mod tests {
     use super::*;
     use burn::tensor::{Device, Tensor};
-    use firebrick_optimizers::sop::{LabelFingerprint, SopConfig};
+    use firebrick_optimizers::sop::SopConfig;
 
     fn report() -> NoiseReport {
         NoiseReport::new(&[0, 1, 1, 0], &[0, 1, 0, 0], &[0.1, 0.7, 0.9, 0.7], 3).unwrap()

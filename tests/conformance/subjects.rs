@@ -10,8 +10,9 @@ use burn::train::TrainStep;
 
 use firebrick::data::LabeledBatch;
 use firebrick::models::losses::{
-    EarlyLearningConfig, EarlyLearningLoss, GeneralizedCrossEntropyLoss,
-    GeneralizedCrossEntropyLossConfig, SymmetricCrossEntropyLoss, SymmetricCrossEntropyLossConfig,
+    CoTeaching, CoTeachingConfig, EarlyLearningConfig, EarlyLearningLoss,
+    GeneralizedCrossEntropyLoss, GeneralizedCrossEntropyLossConfig, SymmetricCrossEntropyLoss,
+    SymmetricCrossEntropyLossConfig,
 };
 use firebrick::models::mlp::{Mlp, MlpConfig};
 use firebrick::models::patch_network::{PatchNetwork, PatchNetworkConfig};
@@ -213,6 +214,47 @@ impl Subject for SopPlusSubject {
     }
 }
 
+fn learner_step(
+    learner: LearnerSubject,
+    optimizer: &mut ModuleOptimizer,
+    step: usize,
+) -> LearnerSubject {
+    let device = device_of(&learner);
+    let indices: Vec<usize> = (0..LABELS.len()).collect();
+    let batch = LabeledBatch {
+        inputs: wave([6, 5], step, &device),
+        labels: integers(&LABELS, &device),
+        indices: integers(&indices, &device),
+    };
+    let output = TrainStep::step(&learner, batch);
+    learner.optimize(optimizer, 0.05.into(), output.grads)
+}
+
+/// The adapter for Burn's `Learner` with early-learning regularization.
+#[derive(Module, Debug)]
+pub struct EarlyLearningLearnerSubject {
+    learner: LearnerSubject,
+}
+
+impl Subject for EarlyLearningLearnerSubject {
+    fn init(device: &Device) -> Self {
+        let loss = EarlyLearningConfig::new(LABELS.len(), 3).init(device);
+        let learner = NoisyLabelLearner::new(Mlp::init(device));
+        Self { learner: learner.with_early_learning(loss) }
+    }
+
+    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+        Self { learner: learner_step(self.learner, optimizer, step) }
+    }
+
+    fn output(&self) -> Vec<f32> {
+        let mut output = self.learner.network.output();
+        let loss = self.learner.early_learning.as_ref().expect("set by init");
+        output.extend(host(loss.target.val()));
+        output
+    }
+}
+
 /// The adapter for Burn's `Learner`, stepped as the learner does.
 pub type LearnerSubject = NoisyLabelLearner<Mlp, 2>;
 
@@ -222,15 +264,7 @@ impl Subject for LearnerSubject {
     }
 
     fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
-        let device = device_of(&self);
-        let indices: Vec<usize> = (0..LABELS.len()).collect();
-        let batch = LabeledBatch {
-            inputs: wave([6, 5], step, &device),
-            labels: integers(&LABELS, &device),
-            indices: integers(&indices, &device),
-        };
-        let output = TrainStep::step(&self, batch);
-        self.optimize(optimizer, 0.05.into(), output.grads)
+        learner_step(self, optimizer, step)
     }
 
     fn output(&self) -> Vec<f32> {
@@ -494,3 +528,36 @@ macro_rules! pointwise_layer {
 pointwise_layer!(BjorckLinear, BjorckLinearConfig::new(3, 4));
 pointwise_layer!(CayleyLinear, CayleyLinearConfig::new(3, 5));
 pointwise_layer!(HouseholderLinear, HouseholderLinearConfig::new(3, 2));
+/// Two linear networks that choose samples for each other.
+#[derive(Module, Debug)]
+pub struct CoTeachingSubject {
+    first: Linear,
+    second: Linear,
+    rule: CoTeaching,
+}
+
+impl Subject for CoTeachingSubject {
+    fn init(device: &Device) -> Self {
+        let network = || LinearConfig::new(5, 3).init(device);
+        let rule = CoTeachingConfig::new(0.5).with_ramp(3).init();
+        Self { first: network(), second: network(), rule }
+    }
+
+    fn train_step(mut self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+        let device = device_of(&self.first);
+        let inputs = wave([6, 5], step, &device);
+        let [first, second] = [&self.first, &self.second].map(|net| net.forward(inputs.clone()));
+        let output = self.rule.forward(step, first, second, integers(&LABELS, &device));
+        let gradients = GradientsParams::from_grads(output.first.backward(), &self.first);
+        self.first = optimizer.step(0.05, self.first, gradients);
+        let gradients = GradientsParams::from_grads(output.second.backward(), &self.second);
+        self.second = optimizer.step(0.05, self.second, gradients);
+        self
+    }
+
+    fn output(&self) -> Vec<f32> {
+        let inputs = wave([4, 5], 99, &device_of(&self.first));
+        let logits = [&self.first, &self.second].map(|net| host(net.forward(inputs.clone())));
+        logits.concat()
+    }
+}

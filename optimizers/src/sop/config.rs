@@ -32,6 +32,8 @@ pub enum SopPreset {
     Cifar100Symmetric,
     /// CIFAR-100, asymmetric noise: `lr_u = 0.1`, `lr_v = 100` (routing `Joint`).
     Cifar100Asymmetric,
+    /// CIFAR-100, asymmetric noise, with the paper's routing: `lr_u = 1`, `lr_v = 100`.
+    Cifar100AsymmetricPaper,
     /// Clothing-1M and WebVision, pretrained networks: `lr_u = 0.1`, `lr_v = 1`.
     Pretrained,
     /// Small networks or data sets that are memorized within a few epochs: `lr_u = lr_v = 10` from
@@ -164,10 +166,16 @@ impl SopConfig {
             SopPreset::Cifar10 => (1e-8, 10.0, 10.0),
             SopPreset::Cifar100Symmetric => (1e-8, 1.0, 10.0),
             SopPreset::Cifar100Asymmetric => (1e-8, 0.1, 100.0),
+            SopPreset::Cifar100AsymmetricPaper => (1e-8, 1.0, 100.0),
             SopPreset::Pretrained => (1e-8, 0.1, 1.0),
             SopPreset::SmallData => (1e-2, 10.0, 10.0),
         };
-        Self::new(labels).with_init_std(init_std).with_lr_u(lr_u).with_lr_v(lr_v)
+        let routing = match preset {
+            SopPreset::Cifar100AsymmetricPaper => SopRouting::Paper,
+            _ => SopRouting::Joint,
+        };
+        let config = Self::new(labels).with_init_std(init_std).with_lr_u(lr_u).with_lr_v(lr_v);
+        config.with_routing(routing)
     }
 
     /// SOP+: balance 0.1 and consistency 0.9, with two views per sample.
@@ -296,6 +304,15 @@ mod tests {
     #[should_panic(expected = "balance must not be negative, got -1")]
     fn refuses_a_negative_weight() {
         SopConfig::new(LabelFingerprint::of(&[0], 2)).with_balance(-1.0).init(&Device::flex());
+    }
+
+    #[test]
+    fn only_the_preset_of_the_paper_changes_the_routing() {
+        let preset = |preset| SopConfig::preset(LabelFingerprint::of(&[0, 1], 2), preset);
+        let (code, paper) =
+            (preset(SopPreset::Cifar100Asymmetric), preset(SopPreset::Cifar100AsymmetricPaper));
+        assert_eq!((code.routing, code.lr_u, code.projects()), (SopRouting::Joint, 0.1, false));
+        assert_eq!((paper.routing, paper.lr_u, paper.projects()), (SopRouting::Paper, 1.0, true));
     }
 
     #[test]

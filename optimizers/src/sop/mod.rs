@@ -22,6 +22,7 @@
 //! | CIFAR-10 scale, 100+ epochs | 1e-8 | 10 | 10 | [`SopPreset::Cifar10`] |
 //! | CIFAR-100, symmetric noise | 1e-8 | 1 | 10 | [`SopPreset::Cifar100Symmetric`] |
 //! | CIFAR-100, asymmetric noise | 1e-8 | 0.1 | 100 | [`SopPreset::Cifar100Asymmetric`] |
+//! | the same with the routing `Paper` | 1e-8 | 1 | 100 | [`SopPreset::Cifar100AsymmetricPaper`] |
 //! | pretrained network, few epochs | 1e-8 | 0.1 | 1 | [`SopPreset::Pretrained`] |
 //! | small network or data set that memorizes within a few epochs | 1e-2 | 10 | 10 | [`SopPreset::SmallData`] |
 //!
