@@ -8,11 +8,11 @@
 #![recursion_limit = "256"]
 
 mod adai;
-mod momentum;
 mod efld;
-mod memory;
-mod orthogonal;
 mod losses;
+mod memory;
+mod momentum;
+mod orthogonal;
 mod rows;
 mod runner;
 
@@ -28,7 +28,6 @@ fn main() -> anyhow::Result<()> {
     rows.extend(momentum::rows(&machine));
     rows.extend(efld::all(&machine));
     rows.extend(losses::all(&machine));
-    runner::run(&options, &machine, rows)
     rows.extend(orthogonal::rows(&machine));
     runner::run(&options, &machine, rows)?;
     orthogonal::against_plain(&machine, options.filter());

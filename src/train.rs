@@ -31,16 +31,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::{Int, Tensor};
 use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 use firebrick_models::classifier::Classifier;
 use firebrick_models::losses::{
     EarlyLearningLoss, EarlyLearningUpdate, GeneralizedCrossEntropyLoss, SymmetricCrossEntropyLoss,
 };
-use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
-use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
-use firebrick_models::classifier::Classifier;
 use firebrick_optimizers::adai::AdaiHandle;
 use firebrick_optimizers::sop::{PendingUpdates, Sop};
 
@@ -65,6 +62,8 @@ pub struct NoisyLabelLearner<N, const D: usize> {
     stateless: Stateless,
     #[module(skip)]
     pending: Pending,
+    #[module(skip)]
+    adai: Option<AdaiHandle>,
 }
 
 /// A loss without a state of its own.
@@ -80,9 +79,6 @@ enum Stateless {
 struct Pending {
     sop: PendingUpdates,
     early_learning: Arc<Mutex<Vec<EarlyLearningUpdate>>>,
-    pending: PendingUpdates,
-    #[module(skip)]
-    adai: Option<AdaiHandle>,
 }
 
 impl<N: Classifier<D>, const D: usize> NoisyLabelLearner<N, D> {
@@ -94,28 +90,40 @@ impl<N: Classifier<D>, const D: usize> NoisyLabelLearner<N, D> {
             early_learning: None,
             stateless: Stateless::CrossEntropy,
             pending: Pending::default(),
+            adai: None,
         }
-        Self { network, sop: None, pending: PendingUpdates::default(), adai: None }
     }
 
     /// Trains with SOP or SOP+ instead.
     pub fn with_sop(self, sop: Sop) -> Self {
-        Self { sop: Some(sop), ..Self::new(self.network) }
+        Self { sop: Some(sop), ..self.without_loss() }
     }
 
     /// Trains with early-learning regularization instead.
     pub fn with_early_learning(self, loss: EarlyLearningLoss) -> Self {
-        Self { early_learning: Some(loss), ..Self::new(self.network) }
+        Self { early_learning: Some(loss), ..self.without_loss() }
     }
 
     /// Trains with generalized cross entropy instead.
     pub fn with_generalized(self, loss: GeneralizedCrossEntropyLoss) -> Self {
-        Self { stateless: Stateless::Generalized(loss), ..Self::new(self.network) }
+        Self { stateless: Stateless::Generalized(loss), ..self.without_loss() }
     }
 
     /// Trains with symmetric cross entropy instead.
     pub fn with_symmetric(self, loss: SymmetricCrossEntropyLoss) -> Self {
-        Self { stateless: Stateless::Symmetric(loss), ..Self::new(self.network) }
+        Self { stateless: Stateless::Symmetric(loss), ..self.without_loss() }
+    }
+
+    /// Makes the steps of an optimizer of the Adai family; the other part of
+    /// [`Adai::into_parts`](firebrick_optimizers::adai::Adai::into_parts) goes to the learner.
+    pub fn with_adai(mut self, handle: AdaiHandle) -> Self {
+        self.adai = Some(handle);
+        self
+    }
+
+    /// The same network and optimizer with cross entropy.
+    fn without_loss(self) -> Self {
+        Self { adai: self.adai, ..Self::new(self.network) }
     }
 
     fn loss(
@@ -141,6 +149,13 @@ impl<N: Classifier<D>, const D: usize> NoisyLabelLearner<N, D> {
         }
     }
 
+    fn apply_pending(&mut self) {
+        self.sop = self.sop.take().map(|sop| sop.apply_pending(&self.pending.sop));
+        let waiting = std::mem::take(&mut *self.waiting());
+        let apply = |loss| waiting.into_iter().fold(loss, EarlyLearningLoss::apply);
+        self.early_learning = self.early_learning.take().map(apply);
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Vec<EarlyLearningUpdate>> {
         self.pending.early_learning.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -148,16 +163,6 @@ impl<N: Classifier<D>, const D: usize> NoisyLabelLearner<N, D> {
 
 fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
     CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, labels)
-    /// Makes the steps of an optimizer of the Adai family; the other part of
-    /// [`Adai::into_parts`](firebrick_optimizers::adai::Adai::into_parts) goes to the learner.
-    pub fn with_adai(mut self, handle: AdaiHandle) -> Self {
-        self.adai = Some(handle);
-        self
-    }
-
-    fn apply_pending(&mut self) {
-        self.sop = self.sop.take().map(|sop| sop.apply_pending(&self.pending));
-    }
 }
 
 impl<N: Classifier<D>, const D: usize> TrainStep for NoisyLabelLearner<N, D> {
@@ -179,11 +184,6 @@ impl<N: Classifier<D>, const D: usize> TrainStep for NoisyLabelLearner<N, D> {
         lr: ModuleLearningRate,
         gradients: GradientsParams,
     ) -> Self {
-        self.sop = self.sop.map(|sop| sop.apply_pending(&self.pending.sop));
-        let waiting = std::mem::take(&mut *self.waiting());
-        let apply = |loss| waiting.into_iter().fold(loss, EarlyLearningLoss::apply);
-        self.early_learning = self.early_learning.map(apply);
-        optimizer.step(lr, self, gradients)
         self.apply_pending();
         match self.adai.clone() {
             Some(handle) => handle.step(optimizer, lr, self, gradients),

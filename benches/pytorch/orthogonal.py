@@ -43,3 +43,6 @@ def orthogonal_kernel(channels):
         (kernel * cotangent).sum().backward()
 
     return step
+
+
+CASES = {"orthogonal_kernel": orthogonal_kernel}

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 
 import adai
-import momentum
 import efld
-from orthogonal import orthogonal_kernel
 import losses
+import momentum
+import orthogonal
 
 EPS = 1e-4
 
@@ -115,12 +115,9 @@ def small_cnn(batch):
     return step
 
 
-CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)} | adai.CASES
-CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)} | momentum.CASES
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)}
-CASES.update(efld.CASES)
-CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn, orthogonal_kernel)}
-CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)} | losses.CASES
+for topic in (adai, efld, losses, momentum, orthogonal):
+    CASES |= topic.CASES
 
 
 def main():

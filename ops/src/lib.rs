@@ -29,8 +29,8 @@
 #![recursion_limit = "256"]
 
 pub mod circular;
-pub mod fused;
 pub mod elimination;
+pub mod fused;
 pub mod iteration;
 pub mod noise;
 pub mod one_hot;

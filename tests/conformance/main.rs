@@ -7,6 +7,8 @@
 mod checks;
 #[path = "../support/devices.rs"]
 mod devices;
+mod optimizers;
+mod orthogonal;
 mod subjects;
 
 #[global_allocator]
@@ -23,7 +25,7 @@ macro_rules! conformance {
 }
 
 conformance! {
-    adai => subjects::AdaiSubject,
+    adai => optimizers::AdaiSubject,
     aoc_conv2d => firebrick::models::orthogonal::alternatives::AocConv2d,
     bcop_conv2d => firebrick::models::orthogonal::alternatives::BcopConv2d,
     bjorck_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::BjorckLinear>,
@@ -31,21 +33,21 @@ conformance! {
     cayley_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::CayleyLinear>,
     co_teaching => subjects::CoTeachingSubject,
     early_learning => subjects::EarlyLearningSubject,
-    efld_quantized => subjects::EfldQuantizedSubject,
-    efld_sgld => subjects::EfldSgldSubject,
-    efld_sign => subjects::EfldSignSubject,
+    efld_quantized => optimizers::EfldQuantizedSubject,
+    efld_sgld => optimizers::EfldSgldSubject,
+    efld_sign => optimizers::EfldSignSubject,
     generalized_cross_entropy => subjects::GeneralizedCrossEntropySubject,
     householder_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::HouseholderLinear>,
     mlp => subjects::MlpSubject,
     noisy_label_early_learning => subjects::EarlyLearningLearnerSubject,
     noisy_label_learner => subjects::LearnerSubject,
-    patch_network => subjects::PatchNetworkSubject,
     orthogonal_conv1d => firebrick::models::orthogonal::OrthogonalConv1d,
     orthogonal_conv2d => firebrick::models::orthogonal::OrthogonalConv2d,
-    orthogonal_conv2d_folded => subjects::FoldedSubject,
+    orthogonal_conv2d_folded => orthogonal::FoldedSubject,
     orthogonal_conv_transpose1d => firebrick::models::orthogonal::OrthogonalConvTranspose1d,
     orthogonal_conv_transpose2d => firebrick::models::orthogonal::OrthogonalConvTranspose2d,
     orthogonal_linear => firebrick::models::orthogonal::OrthogonalLinear,
+    patch_network => subjects::PatchNetworkSubject,
     rko_conv2d => firebrick::models::orthogonal::alternatives::RkoConv2d,
     small_cnn => subjects::SmallCnnSubject,
     soc_conv2d => firebrick::models::orthogonal::alternatives::SocConv2d,

@@ -17,22 +17,6 @@ use firebrick::models::losses::{
 use firebrick::models::mlp::{Mlp, MlpConfig};
 use firebrick::models::patch_network::{PatchNetwork, PatchNetworkConfig};
 use firebrick::models::vision::{SmallCnn, SmallCnnConfig};
-use firebrick::optimizers::efld::{EfldConfig, FiniteLevels, NoiseScale, Schedule};
-use firebrick::optimizers::adai::{AdaiConfig, AdaiHandle};
-use firebrick::models::orthogonal::alternatives::{
-    AocConv2d, AocConv2dConfig, BcopConv2d, BcopConv2dConfig, BjorckLinear, BjorckLinearConfig,
-    CayleyConv2d, CayleyConv2dConfig, CayleyLinear, CayleyLinearConfig, HouseholderLinear,
-    HouseholderLinearConfig, RkoConv2d, RkoConv2dConfig, SocConv2d, SocConv2dConfig, SvcmConv2d,
-    SvcmConv2dConfig,
-};
-use firebrick::models::orthogonal::{
-    Composition, OrthogonalConv1d, OrthogonalConv1dConfig, OrthogonalConv2d,
-    OrthogonalConv2dConfig, OrthogonalConvTranspose1d, OrthogonalConvTranspose1dConfig,
-    OrthogonalConvTranspose2d, OrthogonalConvTranspose2dConfig, OrthogonalLayer, OrthogonalLinear,
-    OrthogonalLinearConfig, Pointwise,
-};
-use firebrick::models::vision::{SmallCnn, SmallCnnConfig};
-use firebrick::ops::skew::Retraction;
 use firebrick::optimizers::sop::{LabelFingerprint, Sop, SopConfig, SopRouting};
 use firebrick::train::NoisyLabelLearner;
 
@@ -53,26 +37,26 @@ pub trait Subject: Module + Clone + Send + 'static {
     fn output(&self) -> Vec<f32>;
 }
 
-const LABELS: [usize; 6] = [0, 1, 2, 2, 1, 0];
+pub const LABELS: [usize; 6] = [0, 1, 2, 2, 1, 0];
 
 /// Numbers in [-1, 1] that depend on the seed alone.
-fn wave<const D: usize>(shape: [usize; D], seed: usize, device: &Device) -> Tensor<D> {
+pub fn wave<const D: usize>(shape: [usize; D], seed: usize, device: &Device) -> Tensor<D> {
     let len = shape.iter().product();
     let values: Vec<f32> = (0..len).map(|i| ((i + 17 * seed) as f32 * 0.7311).sin()).collect();
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-fn integers(values: &[usize], device: &Device) -> Tensor<1, Int> {
+pub fn integers(values: &[usize], device: &Device) -> Tensor<1, Int> {
     let values: Vec<i64> = values.iter().map(|&value| value as i64).collect();
     let len = values.len();
     Tensor::from_data(TensorData::new(values, [len]), device)
 }
 
-fn device_of(module: &impl Module) -> Device {
+pub fn device_of(module: &impl Module) -> Device {
     module.devices().into_iter().next().expect("a module with parameters")
 }
 
-fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }
 
@@ -352,182 +336,6 @@ impl Subject for EarlyLearningSubject {
     }
 }
 
-/// A network stepped at random: resuming and threads must see the same noise.
-macro_rules! mlp_with_optimizer {
-    ($subject:ident, $optimizer:expr) => {
-        #[derive(Module, Debug)]
-        pub struct $subject {
-            network: Mlp,
-        }
-
-        impl Subject for $subject {
-            fn init(device: &Device) -> Self {
-                Self { network: Mlp::init(device) }
-            }
-
-            fn optimizer() -> ModuleOptimizer {
-                $optimizer.init()
-            }
-
-            fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
-                Self { network: self.network.train_step(optimizer, step) }
-            }
-
-            fn output(&self) -> Vec<f32> {
-                self.network.output()
-/// A layer whose output is pulled towards a target; every layer starts where its seed says.
-macro_rules! orthogonal_layer {
-    ($layer:ty, $config:expr, $input:expr) => {
-        impl Subject for $layer {
-            fn init(device: &Device) -> Self {
-                $config.init(device)
-            }
-
-            fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
-                let output = self.forward(wave($input, step, &device_of(&self)));
-                let target = wave(output.dims(), step + 1, &output.device());
-                let loss = (output - target).powi_scalar(2).mean();
-                let gradients = GradientsParams::from_grads(loss.backward(), &self);
-                optimizer.step(0.5, self, gradients)
-            }
-
-            fn output(&self) -> Vec<f32> {
-                host(self.forward(wave($input, 99, &device_of(self))))
-            }
-        }
-    };
-}
-
-/// A scale that depends on the counter in the state.
-fn falling_alpha() -> Option<NoiseScale> {
-    Some(NoiseScale::Alpha(Schedule::Power { initial: 0.5, exponent: 0.5 }))
-}
-
-mlp_with_optimizer!(EfldSgldSubject, EfldConfig::sgld().with_scale(falling_alpha()));
-mlp_with_optimizer!(EfldSignSubject, EfldConfig::sign_sgd().with_scale(falling_alpha()));
-mlp_with_optimizer!(
-    EfldQuantizedSubject,
-    EfldConfig::quantized_sgd(FiniteLevels::ternary(2.0)).with_scale(falling_alpha())
-);
-/// A network trained by AdaiW through its handle, as in the learner.
-#[derive(Module, Debug)]
-pub struct AdaiSubject {
-    network: Mlp,
-    #[module(skip)]
-    handle: AdaiHandle,
-}
-
-impl Subject for AdaiSubject {
-    fn init(device: &Device) -> Self {
-        Self { network: Mlp::init(device), handle: AdaiHandle::default() }
-    }
-
-    fn optimizer() -> ModuleOptimizer {
-        AdaiConfig::adaiw().with_weight_decay(1e-2).init().into_parts().0
-    }
-
-    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
-        let device = device_of(&self);
-        let logits = self.network.forward(wave([6, 5], step, &device));
-        let loss = CrossEntropyLossConfig::new().init(&device);
-        let loss = loss.forward(logits, integers(&LABELS, &device));
-        let gradients = GradientsParams::from_grads(loss.backward(), &self);
-        self.handle.clone().step(optimizer, 0.5, self, gradients)
-    }
-
-    fn output(&self) -> Vec<f32> {
-        self.network.output()
-orthogonal_layer!(
-    OrthogonalConv2d,
-    OrthogonalConv2dConfig::new([4, 6], [3, 4]).with_stride([1, 2]).with_groups(2).with_bias(true),
-    [2, 4, 3, 4]
-);
-orthogonal_layer!(
-    OrthogonalConvTranspose2d,
-    OrthogonalConvTranspose2dConfig::new([4, 2], [2, 3]).with_stride([2, 1]).with_bias(true),
-    [2, 4, 2, 3]
-);
-orthogonal_layer!(OrthogonalConv1d, OrthogonalConv1dConfig::new([3, 3], 3), [2, 3, 5]);
-orthogonal_layer!(
-    OrthogonalConvTranspose1d,
-    OrthogonalConvTranspose1dConfig::new([4, 2], 4).with_stride(2),
-    [2, 4, 3]
-);
-orthogonal_layer!(OrthogonalLinear, OrthogonalLinearConfig::new(3, 9).with_bias(true), [4, 3]);
-
-/// A folded kernel with the Cayley map.
-#[derive(Module, Debug)]
-pub struct FoldedSubject {
-    layer: OrthogonalConv2d,
-}
-
-impl Subject for FoldedSubject {
-    fn init(device: &Device) -> Self {
-        let config = OrthogonalConv2dConfig::new([2, 8], [3, 3])
-            .with_stride([2, 2])
-            .with_composition(Composition::Adaptive)
-            .with_retraction(Retraction::Cayley);
-        Self { layer: config.init(device) }
-    }
-
-    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
-        let output = self.layer.forward(wave([1, 2, 4, 4], step, &device_of(&self)));
-        let loss = (output.powi_scalar(3)).mean();
-        let gradients = GradientsParams::from_grads(loss.backward(), &self);
-        optimizer.step(0.5, self, gradients)
-    }
-
-    fn output(&self) -> Vec<f32> {
-        host(self.layer.forward(wave([1, 2, 4, 4], 99, &device_of(self))))
-    }
-}
-
-orthogonal_layer!(
-    AocConv2d,
-    AocConv2dConfig::new([4, 16], 3).with_stride(2).with_groups(2).with_bias(true),
-    [2, 4, 4, 2]
-);
-orthogonal_layer!(BcopConv2d, BcopConv2dConfig::new([3, 2], 3).with_bias(true), [2, 3, 4, 3]);
-orthogonal_layer!(
-    CayleyConv2d,
-    CayleyConv2dConfig::new([3, 2], 3, [4, 3]).with_bias(true),
-    [2, 3, 4, 3]
-);
-orthogonal_layer!(RkoConv2d, RkoConv2dConfig::new([3, 2], 3).with_bias(true), [2, 3, 4, 3]);
-// With fewer terms in training its output would differ between training and evaluation.
-orthogonal_layer!(
-    SocConv2d,
-    SocConv2dConfig::new([3, 2], 3).with_bias(true).with_training_terms(12),
-    [2, 3, 4, 3]
-);
-orthogonal_layer!(SvcmConv2d, SvcmConv2dConfig::new([3, 2], 3).with_bias(true), [2, 3, 4, 3]);
-
-/// A linear layer at every pixel.
-macro_rules! pointwise_layer {
-    ($layer:ty, $config:expr) => {
-        impl Subject for Pointwise<$layer> {
-            fn init(device: &Device) -> Self {
-                Self { linear: $config.with_bias(true).init(device) }
-            }
-
-            fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
-                let output = self.forward(wave([2, 3, 2, 2], step, &device_of(&self)));
-                let target = wave(output.dims(), step + 1, &output.device());
-                let loss = (output - target).powi_scalar(2).mean();
-                let gradients = GradientsParams::from_grads(loss.backward(), &self);
-                optimizer.step(0.5, self, gradients)
-            }
-
-            fn output(&self) -> Vec<f32> {
-                host(self.forward(wave([2, 3, 2, 2], 99, &device_of(self))))
-            }
-        }
-    };
-}
-
-pointwise_layer!(BjorckLinear, BjorckLinearConfig::new(3, 4));
-pointwise_layer!(CayleyLinear, CayleyLinearConfig::new(3, 5));
-pointwise_layer!(HouseholderLinear, HouseholderLinearConfig::new(3, 2));
 /// Two linear networks that choose samples for each other.
 #[derive(Module, Debug)]
 pub struct CoTeachingSubject {
