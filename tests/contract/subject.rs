@@ -55,6 +55,8 @@ pub struct Expect {
     pub rests_at_zero_gradient: bool,
     /// Whether parameters stay where they are at a learning rate of zero.
     pub rests_at_zero_lr: bool,
+    /// Whether clones are independent even if they are made before the first step.
+    pub fresh_clones_are_independent: bool,
 }
 
 /// Learning rate and largest distance to the minimum for the quadratic and for Rosenbrock's valley.
@@ -64,6 +66,7 @@ pub const fn learns(quadratic: (f64, f64), rosenbrock: (f64, f64)) -> Expect {
         rosenbrock: Goal { lr: rosenbrock.0, tolerance: rosenbrock.1 },
         rests_at_zero_gradient: true,
         rests_at_zero_lr: true,
+        fresh_clones_are_independent: true,
     }
 }
 
@@ -78,6 +81,13 @@ impl Expect {
     /// Adds noise, also without any gradient.
     pub const fn adds_noise(mut self) -> Self {
         self.rests_at_zero_gradient = false;
+        self
+    }
+
+    /// Numbers parameters as their first gradients come, across the clones of an optimizer that has
+    /// not made a step yet.
+    pub const fn numbers_parameters(mut self) -> Self {
+        self.fresh_clones_are_independent = false;
         self
     }
 
