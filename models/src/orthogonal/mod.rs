@@ -13,6 +13,7 @@
 //! J. Su, W. Byeon, F. Huang, *Scaling-up Diverse Orthogonal Convolutional Networks by a Paraunitary
 //! Framework*, ICML 2022.
 
+mod base;
 mod bias;
 mod cache;
 mod conv1d;
