@@ -2,6 +2,7 @@
 
 use burn::module::{Module, ParamGroup};
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
+use firebrick::optimizers::adai::Adai;
 
 /// An optimizer of modules. Burn's `ModuleOptimizer` is one, and with it every optimizer that is a
 /// per-tensor [`Optimizer`](burn::optim::Optimizer).
@@ -17,6 +18,21 @@ pub trait Contract: Clone {
 }
 
 impl Contract for ModuleOptimizer {
+    fn step<M: Module>(&mut self, lr: f64, module: M, gradients: GradientsParams) -> M {
+        self.step(lr, module, gradients)
+    }
+
+    fn to_record(&self) -> OptimizerRecord {
+        self.to_record()
+    }
+
+    fn load_record(self, record: OptimizerRecord) -> Self {
+        self.load_record(record)
+    }
+}
+
+/// Adai's own type makes the two passes that its mean needs.
+impl Contract for Adai {
     fn step<M: Module>(&mut self, lr: f64, module: M, gradients: GradientsParams) -> M {
         self.step(lr, module, gradients)
     }

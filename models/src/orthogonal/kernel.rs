@@ -265,24 +265,27 @@ fn arranged(taps: Tensor<5>, plan: &KernelPlan) -> Tensor<4> {
     let [groups, outer, rows, inner, columns] = taps.dims();
     let [height, width] = plan.stride;
     let channels = columns / (height * width);
-    let (taps, order, sizes): (Tensor<7>, [isize; 7], [usize; 2]) = match plan.order {
+    // Groups join the rows, because not every backend has seven dimensions.
+    let taps = if groups > 1 { taps.swap_dims(0, 1) } else { taps };
+    let rows = groups * rows;
+    let (taps, order, sizes): (Tensor<6>, [isize; 6], [usize; 2]) = match plan.order {
         Order::Convolution => (
-            taps.reshape([groups, outer, rows, inner, channels, height, width]),
-            [0, 2, 4, 3, 5, 1, 6],
+            taps.reshape([outer, rows, inner, channels, height, width]),
+            [1, 3, 2, 4, 0, 5],
             [inner * height, outer * width],
         ),
         Order::PublishedTransposed2d => (
-            taps.reshape([groups, outer, rows, inner, height, width, channels]),
-            [0, 2, 6, 1, 4, 3, 5],
+            taps.reshape([outer, rows, inner, height, width, channels]),
+            [1, 5, 0, 3, 2, 4],
             [outer * height, inner * width],
         ),
         Order::PublishedTransposed1d => (
-            taps.reshape([groups, outer, rows, inner, height, width, channels]),
-            [0, 2, 6, 3, 4, 1, 5],
+            taps.reshape([outer, rows, inner, height, width, channels]),
+            [1, 5, 2, 3, 0, 4],
             [inner * height, outer * width],
         ),
     };
-    taps.permute(order).reshape([groups * rows, channels, sizes[0], sizes[1]])
+    taps.permute(order).reshape([rows, channels, sizes[0], sizes[1]])
 }
 
 /// The kernel of `outer` after `inner`, both correlations: `W[a + b] = sum outer[a] inner[b]`.
