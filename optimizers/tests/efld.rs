@@ -136,17 +136,18 @@ fn anisotropic_scales_divide_each_element() {
     assert_eq!(host(theta), [1.0, 0.5, 1.5, 8.0]);
 }
 
-/// Two parameters of one shape and one of another.
+/// Three parameters of one shape and one of another.
 #[derive(Module, Debug)]
-struct Three {
+struct Several {
     first: Param<Tensor<1>>,
     second: Param<Tensor<1>>,
     third: Param<Tensor<2>>,
+    last: Param<Tensor<1>>,
 }
 
 const LEN: usize = 6;
 
-fn three() -> Three {
+fn several() -> Several {
     // The same ids every time, so that a record fits a module made anew.
     let device = Device::flex().autodiff();
     let flat = |id| {
@@ -154,11 +155,16 @@ fn three() -> Three {
         Param::initialized(ParamId::from(id), value.require_grad())
     };
     let third = Tensor::<2>::ones([2, 3], &device).require_grad();
-    Three { first: flat(1), second: flat(2), third: Param::initialized(ParamId::from(3), third) }
+    Several {
+        first: flat(1),
+        second: flat(2),
+        third: Param::initialized(ParamId::from(3), third),
+        last: flat(4),
+    }
 }
 
 /// Gradients that depend on the step; the second parameter has none before `late`.
-fn gradients(module: &Three, step: usize, late: usize) -> GradientsParams {
+fn gradients(module: &Several, step: usize, late: usize) -> GradientsParams {
     let mut gradients = GradientsParams::new();
     let device = Device::flex();
     let values: Vec<f64> = (0..LEN).map(|i| ((i + 3 * step) as f64 * 0.71).sin()).collect();
@@ -167,16 +173,17 @@ fn gradients(module: &Three, step: usize, late: usize) -> GradientsParams {
     if step >= late {
         gradients.register(module.second.id, Tensor::<1>::from_data(data(&[LEN]), &device));
     }
+    gradients.register(module.last.id, Tensor::<1>::from_data(data(&[LEN]), &device));
     gradients.register(module.third.id, Tensor::<2>::from_data(data(&[2, 3]), &device));
     gradients
 }
 
 fn run(
     optimizer: &mut ModuleOptimizer,
-    mut module: Three,
+    mut module: Several,
     steps: std::ops::Range<usize>,
     late: usize,
-) -> Three {
+) -> Several {
     for step in steps {
         let gradients = gradients(&module, step, late);
         module = optimizer.step(0.1, module, gradients);
@@ -184,8 +191,9 @@ fn run(
     module
 }
 
-fn values(module: &Three) -> [Vec<f64>; 3] {
-    [host(module.first.val()), host(module.second.val()), host(module.third.val())]
+fn values(module: &Several) -> [Vec<f64>; 4] {
+    let Several { first, second, third, last } = module;
+    [host(first.val()), host(second.val()), host(third.val()), host(last.val())]
 }
 
 fn configs() -> [EfldConfig; 3] {
@@ -201,7 +209,7 @@ fn configs() -> [EfldConfig; 3] {
 #[test]
 fn a_seed_repeats_itself_and_another_differs() {
     for config in configs() {
-        let once = |config: &EfldConfig| values(&run(&mut config.init(), three(), 0..4, 0));
+        let once = |config: &EfldConfig| values(&run(&mut config.init(), several(), 0..4, 0));
         assert_eq!(once(&config), once(&config));
         assert_ne!(once(&config), once(&config.clone().with_seed(1)));
     }
@@ -211,14 +219,15 @@ fn a_seed_repeats_itself_and_another_differs() {
 fn parameters_and_steps_have_noise_of_their_own() {
     for config in configs() {
         let mut optimizer = config.init();
-        let start = three();
+        let start = several();
         let one = run(&mut optimizer, start.clone(), 0..1, 0);
-        let [first, second, third] = values(&one);
+        let [first, second, third, last] = values(&one);
+        assert_ne!(second, last);
         assert_ne!(first, second, "equal values and gradients, another stream");
         assert_ne!(third, first);
         // The same gradients again: the change differs.
         let two = run(&mut optimizer, one.clone(), 0..1, 0);
-        let change = |a: &Three, b: &Three| -> Vec<f64> {
+        let change = |a: &Several, b: &Several| -> Vec<f64> {
             host(a.first.val()).iter().zip(host(b.first.val())).map(|(a, b)| b - a).collect()
         };
         assert_ne!(change(&start, &one), change(&one, &two));
@@ -230,9 +239,9 @@ fn a_resumed_run_continues_bit_by_bit() {
     // The second parameter joins before the record is taken, after it, and long after it.
     for late in [0, 2, 4, 5] {
         for config in configs() {
-            let whole = values(&run(&mut config.init(), three(), 0..8, late));
+            let whole = values(&run(&mut config.init(), several(), 0..8, late));
             let mut optimizer = config.init();
-            let half = run(&mut optimizer, three(), 0..4, late);
+            let half = run(&mut optimizer, several(), 0..4, late);
             let bytes = optimizer.into_bytes().expect("a record can be written");
             let mut resumed = config.init().from_bytes(bytes).expect("a record can be read");
             assert_eq!(values(&run(&mut resumed, half, 4..8, late)), whole, "late {late}");
@@ -243,8 +252,8 @@ fn a_resumed_run_continues_bit_by_bit() {
 #[test]
 fn without_noise_sgld_is_sgd() {
     let config = EfldConfig::sgld().with_scale(Some(NoiseScale::Sigma(0.0.into())));
-    let expected = values(&run(&mut SgdConfig::new().init(), three(), 0..5, 0));
-    assert_eq!(values(&run(&mut config.init(), three(), 0..5, 0)), expected);
+    let expected = values(&run(&mut SgdConfig::new().init(), several(), 0..5, 0));
+    assert_eq!(values(&run(&mut config.init(), several(), 0..5, 0)), expected);
 }
 
 #[test]
@@ -262,7 +271,7 @@ fn every_way_to_give_the_noise_of_sgld_gives_the_same_steps() {
         .map(|&scale| {
             let config = EfldConfig::sgld().with_scale(Some(scale));
             assert!((config.alpha(1, lr) - 0.2).abs() < 1e-12, "{scale:?}");
-            values(&run(&mut config.init(), three(), 0..3, 0)).concat()
+            values(&run(&mut config.init(), several(), 0..3, 0)).concat()
         })
         .collect();
     for other in &steps[1..] {
@@ -298,8 +307,8 @@ fn clipping_acts_on_the_gradient_of_the_whole_optimizer() {
     let quiet = EfldConfig::sgld().with_scale(Some(NoiseScale::Sigma(0.0.into())));
     let clipped = quiet.clone().with_gradient_clipping(Some(GradientClippingConfig::Value(0.25)));
     assert!(clipped.init().has_gradient_clipping() && !quiet.init().has_gradient_clipping());
-    let start = values(&three()).concat();
-    let next = values(&run(&mut clipped.init(), three(), 1..2, 0)).concat();
+    let start = values(&several()).concat();
+    let next = values(&run(&mut clipped.init(), several(), 1..2, 0)).concat();
     for (a, b) in start.iter().zip(next) {
         assert!((a - b).abs() <= 0.025 + 1e-7);
     }
