@@ -155,7 +155,12 @@ fn several() -> Several {
         Param::initialized(ParamId::from(id), value.require_grad())
     };
     let third = Tensor::<2>::ones([2, 3], &device).require_grad();
-    Several { first: flat(1), second: flat(2), third: Param::initialized(ParamId::from(3), third) }
+    Several {
+        first: flat(1),
+        second: flat(2),
+        third: Param::initialized(ParamId::from(3), third),
+        last: flat(4),
+    }
 }
 
 /// Gradients that depend on the step; the second parameter has none before `late`.
