@@ -139,7 +139,7 @@ pub struct OrthogonalLinear {
     #[module(skip)]
     retraction: Retraction,
     #[module(skip)]
-    features: [usize; 2],
+    pub(super) features: [usize; 2],
 }
 
 impl OrthogonalLinear {

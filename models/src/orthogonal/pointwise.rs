@@ -11,6 +11,9 @@ pub trait OrthogonalMatrix: Module + ModuleDisplay {
     /// The matrix, `[output, input]`.
     fn matrix(&self) -> Tensor<2>;
 
+    /// Numbers of inputs and outputs, without computing the matrix.
+    fn features(&self) -> [usize; 2];
+
     /// The bias, `[output]`.
     fn bias(&self) -> Option<&Param<Tensor<1>>>;
 
@@ -70,8 +73,7 @@ impl<M: OrthogonalMatrix> OrthogonalLayer for Pointwise<M> {
     }
 
     fn channels(&self) -> [usize; 2] {
-        let [outputs, inputs] = self.linear.matrix().dims();
-        [inputs, outputs]
+        self.linear.features()
     }
 
     fn stride(&self) -> [usize; 2] {
@@ -82,6 +84,10 @@ impl<M: OrthogonalMatrix> OrthogonalLayer for Pointwise<M> {
 impl OrthogonalMatrix for OrthogonalLinear {
     fn matrix(&self) -> Tensor<2> {
         self.weight()
+    }
+
+    fn features(&self) -> [usize; 2] {
+        self.features
     }
 
     fn bias(&self) -> Option<&Param<Tensor<1>>> {

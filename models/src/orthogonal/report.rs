@@ -112,7 +112,7 @@ pub fn orthogonality_report<L: OrthogonalLayer>(
     let (min, max) = (singular_values[0], singular_values[singular_values.len() - 1]);
     let squares: f64 = singular_values.iter().map(|value| value * value).sum();
     OrthogonalityReport {
-        channels: layer.channels(),
+        channels: probe.channels,
         input_size: image_size,
         output_size: probe.output_size,
         method,
@@ -172,6 +172,8 @@ struct Probe<'a, L> {
     layer: &'a L,
     device: Device,
     dtype: DType,
+    /// Input and output, asked once.
+    channels: [usize; 2],
     input_size: [usize; 2],
     output_size: [usize; 2],
 }
@@ -194,27 +196,28 @@ impl<'a, L: OrthogonalLayer> Probe<'a, L> {
         let (device, dtype) = place
             .0
             .unwrap_or_else(|| panic!("orthogonality_report: the layer must have parameters"));
+        let channels = layer.channels();
         let [height, width] = input_size;
-        let shape = [1, layer.channels()[0], height, width];
+        let shape = [1, channels[0], height, width];
         let [_, _, rows, columns] =
             layer.forward_linear(Tensor::zeros(shape, (&device, dtype))).dims();
-        Self { layer, device, dtype, input_size, output_size: [rows, columns] }
+        Self { layer, device, dtype, channels, input_size, output_size: [rows, columns] }
     }
 
     /// Images from host values, `[batch, input, height, width]`.
     fn images(&self, values: Vec<f64>) -> Tensor<4> {
         let [height, width] = self.input_size;
         let batch = values.len() / self.input_len();
-        let shape = [batch, self.layer.channels()[0], height, width];
+        let shape = [batch, self.channels[0], height, width];
         Tensor::from_data(TensorData::new(values, shape), (&self.device, self.dtype))
     }
 
     fn input_len(&self) -> usize {
-        self.layer.channels()[0] * self.input_size.iter().product::<usize>()
+        self.channels[0] * self.input_size.iter().product::<usize>()
     }
 
     fn output_len(&self) -> usize {
-        self.layer.channels()[1] * self.output_size.iter().product::<usize>()
+        self.channels[1] * self.output_size.iter().product::<usize>()
     }
 
     fn apply(&self, values: Vec<f64>) -> Vec<f64> {
@@ -246,7 +249,7 @@ impl<'a, L: OrthogonalLayer> Probe<'a, L> {
 
     /// The singular values of the matrices of all frequencies.
     fn by_frequency(&self, cells: Cells) -> Vec<f64> {
-        let [inputs, outputs] = self.layer.channels();
+        let [inputs, outputs] = self.channels;
         let [height, width] = self.input_size;
         let columns = inputs * cells.input[0] * cells.input[1];
         let mut impulses = vec![0.0; columns * self.input_len()];
@@ -320,7 +323,7 @@ impl<'a, L: OrthogonalLayer> Probe<'a, L> {
     fn gradient_ratio(&self) -> NormRatio {
         let device = self.device.clone().autodiff();
         let [height, width] = self.input_size;
-        let shape = [SAMPLES, self.layer.channels()[0], height, width];
+        let shape = [SAMPLES, self.channels[0], height, width];
         let input = Tensor::<4>::zeros(shape, (&device, self.dtype)).require_grad();
         let output = self.layer.forward_linear(input.clone());
         let gradient = normal(SAMPLES * self.output_len(), 3);

@@ -1,6 +1,6 @@
 //! Gradients against central differences, in 64 bits.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick_models::orthogonal::alternatives::*;
 use firebrick_models::orthogonal::{OrthogonalLayer, Pointwise};

@@ -185,6 +185,11 @@ impl OrthogonalMatrix for BjorckLinear {
         self.bjorck.orthonormalize(self.weight.val().unsqueeze()).squeeze_dim(0)
     }
 
+    fn features(&self) -> [usize; 2] {
+        let [outputs, inputs] = self.weight.dims();
+        [inputs, outputs]
+    }
+
     fn bias(&self) -> Option<&Param<Tensor<1>>> {
         self.bias.as_ref()
     }

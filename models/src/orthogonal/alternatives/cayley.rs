@@ -127,6 +127,11 @@ impl OrthogonalMatrix for CayleyLinear {
         cayley_matrix(weight * (self.alpha.val() / norm).unsqueeze::<2>())
     }
 
+    fn features(&self) -> [usize; 2] {
+        let [outputs, inputs] = self.weight.dims();
+        [inputs, outputs]
+    }
+
     fn bias(&self) -> Option<&Param<Tensor<1>>> {
         self.bias.as_ref()
     }

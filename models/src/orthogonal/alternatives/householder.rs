@@ -107,6 +107,10 @@ impl OrthogonalMatrix for HouseholderLinear {
         cut - rows.matmul(t_inverse).matmul(columns)
     }
 
+    fn features(&self) -> [usize; 2] {
+        [self.d_input, self.d_output]
+    }
+
     fn bias(&self) -> Option<&Param<Tensor<1>>> {
         self.bias.as_ref()
     }
