@@ -6,16 +6,15 @@
 //! | method | where | paper |
 //! |---|---|---|
 //! | SOP, SOP+: robust training under label noise | [`optimizers::sop`] | Liu, Zhu, Qu, You |
-//! | Adai, AdaiW, AdaiV2: inertia per coordinate at one learning rate | [`optimizers::adai`] | Xie, Wang, Zhang, Sato, Sugiyama |
+//! | Confident learning: label errors from predicted probabilities | [`label_noise`] | Northcutt, Jiang, Chuang |
 //! | Linear theory of SOP: gradient descent and its convex limit | [`label_noise`] | Liu, Zhu, Qu, You |
+//! | GCE, SCE, ELR, co-teaching: losses under label noise to compare with | [`models::losses`] | Zhang, Sabuncu; Wang et al.; Liu et al.; Han et al. |
+//! | Adai, AdaiW, AdaiV2: inertia per coordinate at one learning rate | [`optimizers::adai`] | Xie, Wang, Zhang, Sato, Sugiyama |
 //! | EFLD: SGLD, noisy sign-SGD, noisy quantized SGD | [`optimizers::efld`] | Banerjee, Chen, Li, Zhou |
 //! | Generalization bounds measured along such a run | [`generalization`] | Banerjee, Chen, Li, Zhou |
 //! | Gradient descent with and without momentum on one network | [`momentum`], [`optimizers::averaged_momentum`] | Jelassi, Li |
-//! | GCE, SCE, ELR: losses under label noise to compare with | [`models::losses`] | Zhang, Sabuncu; Wang et al.; Liu et al. |
 //! | SC-Fac: exactly orthogonal convolutions and linear layers | [`models::orthogonal`] | Su, Byeon, Huang |
 //! | Cayley, BCOP, AOC, SOC, RKO, SVCM, Björck, Householder: orthogonal layers to compare with | [`models::orthogonal::alternatives`] | Trockman, Kolter; Li et al.; Boissin et al.; Singla, Feizi; Sedghi et al. |
-//! | Confident learning: label errors from predicted probabilities | [`label_noise`] | Northcutt, Jiang, Chuang |
-//! | GCE, SCE, ELR, co-teaching: losses under label noise to compare with | [`models::losses`] | Zhang, Sabuncu; Wang et al.; Liu et al.; Han et al. |
 //!
 //! Around them: [`device`] turns names into devices, [`data`] feeds Burn's training loops,
 //! [`datasets`] holds loaders, generators and label noise, [`models`] networks, [`ops`] the tensor
