@@ -28,7 +28,7 @@ def orthogonal_kernel(channels):
     columns = [channels, channels // 2, channels // 2] * 2
     # At most as large as a hundred steps of Adam with step size 1e-3 make them here: `cargo bench --bench
     # main -- --rows "orthogonal step"` prints their root mean square.
-    frees = [torch.nn.Parameter(0.005 * torch.randn(channels, k)) for k in columns]
+    frees = [torch.nn.Parameter(0.003 * torch.randn(channels, k)) for k in columns]
     bases = [torch.linalg.qr(torch.randn(channels, channels))[0] for _ in columns]
     cotangent = torch.sin(torch.arange(channels * channels * 9) * 0.5)
     cotangent = cotangent.reshape(channels, channels, 3, 3)

@@ -16,6 +16,8 @@ use burn::tensor::{DType, Tensor, TensorCreationOptions, TensorData};
 use firebrick_ops::orthogonal::HostMatrix;
 use firebrick_ops::skew::Retraction;
 
+use super::base::FixedBase;
+
 /// On which side of the taps a factor stands, and which of its taps holds the projection.
 #[derive(Clone, Copy, Debug)]
 struct Factor {
@@ -114,11 +116,11 @@ pub struct ParaunitaryFilter {
     /// Free parameters of the square matrices, `[axes * groups, n, n]`, axis by axis.
     rotations: Param<Tensor<3>>,
     /// Their bases, `[axes * groups, n, n]`.
-    rotation_bases: Param<Tensor<3>>,
+    rotation_bases: FixedBase,
     /// Free parameters of the projections' matrices, `[factors * groups, n, rank]`.
     projections: Option<Param<Tensor<3>>>,
     /// Their bases, `[factors * groups, n, n]`.
-    projection_bases: Option<Param<Tensor<3>>>,
+    projection_bases: Option<FixedBase>,
     #[module(skip)]
     plan: FilterPlan,
 }
@@ -139,9 +141,10 @@ impl ParaunitaryFilter {
         };
         Self {
             rotations: zeros(rotations.len(), size),
-            rotation_bases: fixed(stacked(rotations, size, options)),
+            rotation_bases: FixedBase::new(stacked(rotations, size, options)),
             projections: with_projections.then(|| zeros(projections.len(), rank)),
-            projection_bases: with_projections.then(|| fixed(stacked(projections, size, options))),
+            projection_bases: with_projections
+                .then(|| FixedBase::new(stacked(projections, size, options))),
             plan,
         }
     }
@@ -163,7 +166,7 @@ impl ParaunitaryFilter {
 
     /// The bases of [`rotations`](Self::rotations) and [`projections`](Self::projections).
     pub fn bases(&self) -> (Tensor<3>, Option<Tensor<3>>) {
-        (self.rotation_bases.val(), self.projection_bases.as_ref().map(Param::val))
+        (self.rotation_bases.stored(), self.projection_bases.as_ref().map(FixedBase::stored))
     }
 
     /// Replaces free parameters and bases, in the order of the plan.
@@ -173,20 +176,22 @@ impl ParaunitaryFilter {
         projections: [&[HostMatrix]; 2],
     ) -> Self {
         let size = self.plan.size;
-        let set = |param: Param<Tensor<3>>, matrices: &[HostMatrix], columns: usize| {
-            param.map(|old| {
-                let options = TensorCreationOptions::from((&old.device(), old.dtype()));
-                let new = stacked(matrices, columns, &options);
-                debug_assert_eq!(new.dims(), old.dims());
-                new.set_require_grad(old.is_require_grad())
-            })
+        let like = |old: &Tensor<3>, matrices: &[HostMatrix], columns: usize| {
+            let options = TensorCreationOptions::from((&old.device(), old.dtype()));
+            stacked(matrices, columns, &options).set_require_grad(old.is_require_grad())
+        };
+        let free = |param: Param<Tensor<3>>, matrices: &[HostMatrix], columns: usize| {
+            param.map(|old| like(&old, matrices, columns))
+        };
+        let fixed = |base: FixedBase, matrices: &[HostMatrix]| {
+            base.replaced(|old| like(old, matrices, size))
         };
         let rank = self.plan.largest_rank();
         Self {
-            rotations: set(self.rotations, rotations[0], size),
-            rotation_bases: set(self.rotation_bases, rotations[1], size),
-            projections: self.projections.map(|param| set(param, projections[0], rank)),
-            projection_bases: self.projection_bases.map(|param| set(param, projections[1], size)),
+            rotations: free(self.rotations, rotations[0], size),
+            rotation_bases: fixed(self.rotation_bases, rotations[1]),
+            projections: self.projections.map(|param| free(param, projections[0], rank)),
+            projection_bases: self.projection_bases.map(|base| fixed(base, projections[1])),
             plan: self.plan,
         }
     }
@@ -207,9 +212,9 @@ impl ParaunitaryFilter {
     /// transposed layers the width; with a single axis, that is the outer one.
     pub(super) fn compose(&self) -> Tensor<5> {
         let plan = &self.plan;
-        let retract = |free: &Param<Tensor<3>>, base: &Param<Tensor<3>>| {
+        let retract = |free: &Param<Tensor<3>>, base: &FixedBase| {
             let free = working(free.val());
-            exact_base(base.val(), free.dtype()).matmul(plan.retraction.columns(free))
+            base.exact(free.dtype()).matmul(plan.retraction.columns(free))
         };
         let rotations = retract(&self.rotations, &self.rotation_bases);
         let projections = self.projections.as_ref().zip(self.projection_bases.as_ref());
@@ -301,32 +306,6 @@ pub(super) fn working(free: Tensor<3>) -> Tensor<3> {
         DType::F32 | DType::F64 => free,
         _ => free.cast(DType::F32),
     }
-}
-
-/// The base without gradient, orthogonal to the rounding of `dtype`.
-///
-/// A base may have come from a lower precision: 32 bits cast to 64 leave an error of 1e-6 that
-/// nothing else removes. Newton-Schulz steps `B <- B (3 I - B^T B) / 2` square the error; in 32 bits
-/// the base is what 64 bits on the host were rounded to, and stays.
-pub(super) fn exact_base(base: Tensor<3>, dtype: DType) -> Tensor<3> {
-    let base = base.without_autodiff();
-    let steps = match (base.dtype(), dtype) {
-        (DType::F32, DType::F32) => return base,
-        (_, DType::F64) => 1,
-        // From 16 bits: 1e-3, 1e-6, 1e-12.
-        _ => 2,
-    };
-    let mut base = if base.dtype() == dtype { base } else { base.cast(dtype) };
-    for _ in 0..steps {
-        let gram = base.clone().transpose().matmul(base.clone());
-        base = base.clone() * 1.5 - base.matmul(gram) * 0.5;
-    }
-    base
-}
-
-/// A parameter that is saved and loaded but not optimized.
-pub(super) fn fixed<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
-    Param::from_tensor(tensor).set_require_grad(false)
 }
 
 /// Matrices of `columns` columns as one tensor.

@@ -21,8 +21,9 @@ use firebrick_ops::skew::Retraction;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::base::FixedBase;
 use super::cache::KernelCache;
-use super::filter::{exact_base, fixed, working};
+use super::filter::working;
 use super::kernel::drawn_seed;
 use super::parameters::{self, ImportLayout, ParameterTable};
 use super::{Initialization, bias};
@@ -74,7 +75,7 @@ impl OrthogonalLinearConfig {
         let base = self.start(long, short, &mut ChaCha8Rng::seed_from_u64(seed));
         OrthogonalLinear {
             free: Param::from_tensor(Tensor::zeros([1, long, short], options.clone())),
-            base: fixed(one(&base, &options)),
+            base: FixedBase::new(one(&base, &options)),
             bias: self.bias.then(|| bias::zeros(d_output, &options)),
             cache: KernelCache::default(),
             retraction: self.retraction,
@@ -131,7 +132,7 @@ pub struct OrthogonalLinear {
     /// Free parameters, `[1, long, short]`: the longer and the shorter side of the matrix.
     free: Param<Tensor<3>>,
     /// Fixed base, `[1, long, long]`.
-    base: Param<Tensor<3>>,
+    base: FixedBase,
     /// Bias, `[d_output]`.
     pub bias: Option<Param<Tensor<1>>>,
     cache: KernelCache,
@@ -177,7 +178,7 @@ impl OrthogonalLinear {
     fn compose(&self) -> Tensor<4> {
         let dtype = self.free.val().dtype();
         let free = working(self.free.val());
-        let base = exact_base(self.base.val(), free.dtype());
+        let base = self.base.exact(free.dtype());
         let columns = base.matmul(self.retraction.columns(free));
         let [inputs, outputs] = self.features;
         let weight = if outputs < inputs { columns.transpose() } else { columns };
@@ -243,7 +244,7 @@ impl OrthogonalLinear {
             let [_, rows, columns] = tensor.dims();
             HostMatrix::new(rows, columns, tensor.into_data().iter::<f64>().collect())
         };
-        let (mut free, base) = (host(self.free.val()), host(self.base.val()));
+        let (mut free, base) = (host(self.free.val()), host(self.base.stored()));
         if self.features[1] < self.features[0] {
             free = free.transpose();
         }
@@ -269,15 +270,13 @@ impl OrthogonalLinear {
             false => table.clone(),
         };
         let (free, base) = parameters::read(&table, layout, &name, shape)?;
-        let set = |param: Param<Tensor<3>>, matrix: &HostMatrix| {
-            param.map(|old| {
-                let options = TensorCreationOptions::from((&old.device(), old.dtype()));
-                one(matrix, &options).set_require_grad(old.is_require_grad())
-            })
+        let like = |old: &Tensor<3>, matrix: &HostMatrix| {
+            let options = TensorCreationOptions::from((&old.device(), old.dtype()));
+            one(matrix, &options).set_require_grad(old.is_require_grad())
         };
         Ok(Self {
-            free: set(self.free, &free),
-            base: set(self.base, &base),
+            free: self.free.map(|old| like(&old, &free)),
+            base: self.base.replaced(|old| like(old, &base)),
             cache: self.cache.emptied(),
             ..self
         })

@@ -16,6 +16,7 @@
 //! Framework*, ICML 2022.
 
 pub mod alternatives;
+mod base;
 mod bias;
 mod cache;
 mod conv1d;

@@ -7,8 +7,9 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Bytes, DType, Device, Tensor};
 use firebrick_models::ModelError;
 use firebrick_models::orthogonal::{
-    ImportLayout, OrthogonalConv1dConfig, OrthogonalConv2dConfig, OrthogonalConvTranspose1dConfig,
-    OrthogonalLayer, OrthogonalLinearConfig, OrthogonalPadding, ParameterTable,
+    ImportLayout, Initialization, OrthogonalConv1dConfig, OrthogonalConv2dConfig,
+    OrthogonalConvTranspose1dConfig, OrthogonalLayer, OrthogonalLinearConfig, OrthogonalPadding,
+    ParameterTable,
 };
 use firebrick_ops::circular::circular_pad;
 
@@ -151,6 +152,20 @@ fn layers_cast_from_32_to_64_bits_are_orthogonal_to_64_bits() {
     assert_eq!(layer.kernel().dtype(), DType::F64, "the cached kernel must be dropped");
     let distance = distance_from_one(&jacobian(|x| layer.forward(x), [3, 4, 4], DType::F64));
     assert!(distance < 1e-12, "{distance:e}");
+}
+
+#[test]
+fn layers_that_were_cast_to_16_bits_and_back_are_orthogonal_to_32_bits() {
+    let config = OrthogonalConv2dConfig::new([3, 3], [3, 3]).with_seed(Some(1));
+    let config = config.with_initialization(Initialization::Uniform);
+    let layer = random_layer(&config, DType::F32, &mut rng(28));
+    let narrow = layer.map(&mut Cast(DType::F16));
+    assert_eq!(narrow.kernel().dtype(), DType::F16);
+    let distance = distance_from_one(&jacobian(|x| narrow.forward(x), [3, 4, 4], DType::F16));
+    assert!(distance < 5e-3, "composed in 32 bits, rounded once: {distance:e}");
+    let layer = narrow.map(&mut Cast(DType::F32));
+    let distance = distance_from_one(&jacobian(|x| layer.forward(x), [3, 4, 4], DType::F32));
+    assert!(distance < 2e-6, "{distance:e}");
 }
 
 #[test]
