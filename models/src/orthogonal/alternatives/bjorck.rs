@@ -51,7 +51,7 @@ impl BjorckConfig {
     ///
     /// # Example
     /// ```
-    /// use burn::tensor::{Tensor};
+    /// use burn::tensor::{Device, Tensor};
     /// use firebrick_models::orthogonal::alternatives::BjorckConfig;
     ///
     /// let matrix = Tensor::<3>::from_data([[[3.0, 0.0], [0.0, -0.5]]], &Device::flex());
