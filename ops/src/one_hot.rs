@@ -3,7 +3,7 @@
 //! `rows[i, k] = 1` where `labels[i] = k`, else `0`. Burn's own `one_hot` reads the labels back to
 //! the host; this one compares with a range on the device, so it may stand inside a training loop.
 
-use burn::tensor::{DType, Int, Tensor};
+use burn::tensor::{Bool, DType, Int, Tensor};
 
 /// Labels as rows of zeros and ones.
 ///
@@ -28,17 +28,34 @@ use burn::tensor::{DType, Int, Tensor};
 pub fn one_hot(labels: Tensor<1, Int>, num_classes: usize, dtype: DType) -> Tensor<2> {
     assert!(num_classes > 0, "one_hot: num_classes must be positive, got 0");
     assert!(dtype.is_float(), "one_hot: dtype must be a float type, got {dtype:?}");
+    if labels.dims()[0] == 0 {
+        // Burn's `expand` refuses a length of zero.
+        return Tensor::empty([0, num_classes], (&labels.device().inner(), dtype));
+    }
+    mask(labels, num_classes).float().cast(dtype)
+}
+
+/// Where the class of a column is the label of the row.
+///
+/// A label outside `0..num_classes` gives a row of `false`.
+///
+/// # Shapes
+/// - labels: `[batch]`
+/// - output: `[batch, num_classes]`, without autodiff
+///
+/// # Panics
+/// If `num_classes` is zero or there are no labels.
+pub fn mask(labels: Tensor<1, Int>, num_classes: usize) -> Tensor<2, Bool> {
     let labels = labels.without_autodiff();
     let [batch] = labels.dims();
-    if batch == 0 {
-        // Burn's `expand` refuses a length of zero.
-        return Tensor::empty([0, num_classes], (&labels.device(), dtype));
-    }
+    assert!(
+        batch > 0 && num_classes > 0,
+        "one_hot::mask: expected labels and classes, got {batch} and {num_classes}"
+    );
     let classes =
         Tensor::<1, Int>::arange(0..num_classes as i64, (&labels.device(), labels.dtype()));
     let given = labels.reshape([batch, 1]).expand([batch, num_classes]);
-    let classes = classes.reshape([1, num_classes]).expand([batch, num_classes]);
-    given.equal(classes).float().cast(dtype)
+    given.equal(classes.reshape([1, num_classes]).expand([batch, num_classes]))
 }
 
 #[cfg(test)]

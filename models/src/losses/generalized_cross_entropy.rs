@@ -5,7 +5,11 @@
 //! ```
 //!
 //! `q -> 0` is cross entropy, `q = 1` the mean absolute error, which is robust to label noise but
-//! hard to train with.
+//! hard to train with. The gradient is taken in closed form:
+//!
+//! ```text
+//! dL/dz_i = p_iy^q (p_i - onehot(y_i)) / batch
+//! ```
 //!
 //! # References
 //! Z. Zhang, M. Sabuncu, *Generalized Cross Entropy Loss for Training Deep Neural Networks with
@@ -13,8 +17,9 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
+
+use super::closed_form::{Rows, Softmax};
 
 /// Settings of [`GeneralizedCrossEntropyLoss`].
 #[derive(Config, Debug)]
@@ -70,7 +75,7 @@ impl GeneralizedCrossEntropyLoss {
     /// # Panics
     /// If there is not one row of logits per label, or the batch is empty.
     pub fn forward(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-        self.forward_no_reduction(logits, labels).mean()
+        self.rows(logits, labels).mean()
     }
 
     /// One value per sample, `[batch]`.
@@ -78,10 +83,17 @@ impl GeneralizedCrossEntropyLoss {
     /// # Shapes and panics
     /// As [`forward`](Self::forward).
     pub fn forward_no_reduction(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-        let given = super::given("GeneralizedCrossEntropyLoss", &logits, labels);
+        self.rows(logits, labels).each()
+    }
+
+    fn rows(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Rows {
+        let Softmax { given, p, log_given } =
+            Softmax::new("GeneralizedCrossEntropyLoss", &logits, labels);
         // p^q = exp(q log p) keeps its gradient where p underflows.
-        let log_p = (log_softmax(logits, 1) * given).sum_dim(1).squeeze_dim::<1>(1);
-        ((log_p * self.q).exp().neg() + 1.0) * (1.0 / self.q)
+        let power = (log_given * self.q).exp();
+        let values = (power.clone().neg() + 1.0).squeeze_dim::<1>(1) * (1.0 / self.q);
+        let gradient = p.clone().mask_where(given, p - 1.0) * power;
+        Rows { logits, values, gradient }
     }
 }
 
@@ -89,6 +101,7 @@ impl GeneralizedCrossEntropyLoss {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use burn::tensor::activation::log_softmax;
     use burn::tensor::{DType, Device, TensorData};
 
     fn problem() -> (Tensor<2>, Tensor<1, Int>) {

@@ -10,6 +10,7 @@
 //! All take logits `[batch, num_classes]` and integer labels `[batch]`, and average over the batch.
 //! SOP, which keeps a noise state per sample, is in `firebrick-optimizers`.
 
+mod closed_form;
 mod co_teaching;
 mod early_learning;
 mod generalized_cross_entropy;
@@ -29,10 +30,14 @@ use firebrick_ops::one_hot::one_hot;
 
 /// Checks logits against labels and gives the labels as one-hot rows.
 fn given(name: &str, logits: &Tensor<2>, labels: Tensor<1, Int>) -> Tensor<2> {
-    let ([rows, num_classes], [expected]) = (logits.dims(), labels.dims());
+    check_rows(name, logits, &labels);
+    one_hot(labels, logits.dims()[1], logits.dtype())
+}
+
+fn check_rows(name: &str, logits: &Tensor<2>, labels: &Tensor<1, Int>) {
+    let ([rows, _], [expected]) = (logits.dims(), labels.dims());
     assert!(
         rows == expected && rows > 0,
         "{name}: logits must have one row per label, {expected} and at least one, got {rows}"
     );
-    one_hot(labels, num_classes, logits.dtype())
 }

@@ -6,14 +6,22 @@
 //! RCE = -mean_i sum_k p_ik log(clamp(y_ik, 1e-4, 1)),   p clamped to [1e-7, 1]
 //! ```
 //!
+//! The gradient is taken in closed form. With `A = -log(1e-4)` and `w_k = p_k` where `k` is not the
+//! given class and `p_k` is above its floor, else 0:
+//!
+//! ```text
+//! dL/dz_i = (alpha (p_i - onehot(y_i)) + beta A (w_i - p_i sum_k w_ik)) / batch
+//! ```
+//!
 //! # References
 //! Y. Wang, X. Ma, Z. Chen, Y. Luo, J. Yi, J. Bailey, *Symmetric Cross Entropy for Robust Learning
 //! with Noisy Labels*, ICCV 2019, Eq. (7).
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
+
+use super::closed_form::{Rows, Softmax};
 
 /// Floor of the one-hot label inside the logarithm.
 const LABEL_FLOOR: f64 = 1e-4;
@@ -81,7 +89,7 @@ impl SymmetricCrossEntropyLoss {
     /// # Panics
     /// If there is not one row of logits per label, or the batch is empty.
     pub fn forward(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-        self.forward_no_reduction(logits, labels).mean()
+        self.rows(logits, labels).mean()
     }
 
     /// One value per sample, `[batch]`.
@@ -89,12 +97,25 @@ impl SymmetricCrossEntropyLoss {
     /// # Shapes and panics
     /// As [`forward`](Self::forward).
     pub fn forward_no_reduction(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-        let given = super::given("SymmetricCrossEntropyLoss", &logits, labels);
-        let log_p = log_softmax(logits, 1);
+        self.rows(logits, labels).each()
+    }
+
+    fn rows(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Rows {
+        let Softmax { given, p, log_given } =
+            Softmax::new("SymmetricCrossEntropyLoss", &logits, labels);
         // log(clamp(y)) is 0 at the given class and log(1e-4) at the others.
-        let reverse = (given.clone() - 1.0) * (-LABEL_FLOOR.ln() * self.beta);
-        let p = log_p.clone().exp().clamp(PROBABILITY_FLOOR, 1.0);
-        (log_p * given * self.alpha + p * reverse).neg().sum_dim(1).squeeze_dim::<1>(1)
+        let weight = -LABEL_FLOOR.ln() * self.beta;
+        let others = p.clone().mask_fill(given.clone(), 0.0);
+        // The given class adds one floor, which is taken off again.
+        let reverse = others.clone().clamp_min(PROBABILITY_FLOOR).sum_dim(1) - PROBABILITY_FLOOR;
+        let values = log_given * -self.alpha + reverse * weight;
+
+        let floored = others.clone().lower_equal_scalar(PROBABILITY_FLOOR);
+        let open = others.mask_fill(floored, 0.0) * weight;
+        let factor = open.clone().sum_dim(1).neg() + self.alpha;
+        let gradient = p * factor + open;
+        let gradient = gradient.clone().mask_where(given, gradient - self.alpha);
+        Rows { logits, values: values.squeeze_dim::<1>(1), gradient }
     }
 }
 
@@ -102,6 +123,7 @@ impl SymmetricCrossEntropyLoss {
 mod tests {
     use super::*;
     use burn::tensor::Device;
+    use burn::tensor::activation::log_softmax;
 
     #[test]
     fn without_the_reverse_term_it_is_scaled_cross_entropy() {
