@@ -1,6 +1,10 @@
-//! Adapters for Burn's `Learner`; Cargo feature `train`.
+//! An adapter for Burn's `Learner`; Cargo feature `train`.
+//!
+//! [`NoisyLabelLearner`] trains any [`Classifier`] on [`LabeledBatch`]es: with plain cross entropy or
+//! with a loss for noisy labels, and with any of Burn's optimizers or one of the Adai family.
 //!
 //! # Example
+//! SOP on the digits:
 //! ```no_run
 //! use burn::optim::SgdConfig;
 //! use burn::tensor::Device;
@@ -43,13 +47,34 @@ use firebrick_optimizers::sop::{PendingUpdates, Sop};
 
 use crate::data::LabeledBatch;
 
-/// A classifier in Burn's `Learner`, trained with a loss for noisy labels; by default with cross
-/// entropy.
+/// A classifier in Burn's `Learner`: a plain one, trained with cross entropy, until a loss for noisy
+/// labels is set.
+///
+/// The losses exclude each other: the last one set counts. The optimizer is a choice of its own;
+/// those of the Adai family look at all gradients before they move anything and need
+/// [`with_adai`](Self::with_adai), every other one goes to the learner alone. Adai does not touch
+/// noise state and targets, which have an update of their own.
 ///
 /// Noise state and targets are part of the module, so the learner's checkpoints hold them and a
 /// resumed run goes on with them. Validation uses cross entropy on the labels of the validation
 /// loader. With SOP+ the training batches hold two views, see
 /// [`LabeledDataset::view_loader`](crate::data::LabeledDataset::view_loader).
+///
+/// # Example
+/// A plain classifier with Adai; the [module](self) shows the loop around it:
+/// ```
+/// use burn::tensor::Device;
+/// use burn::train::Learner;
+/// use firebrick::models::vision::{SmallCnn, SmallCnnConfig};
+/// use firebrick::optimizers::adai::AdaiConfig;
+/// use firebrick::train::NoisyLabelLearner;
+///
+/// let device = Device::flex().autodiff();
+/// let (optimizer, handle) = AdaiConfig::new().init().into_parts();
+/// let network = SmallCnnConfig::new([1, 8, 8], 10).init(&device);
+/// let model: NoisyLabelLearner<SmallCnn, 4> = NoisyLabelLearner::new(network).with_adai(handle);
+/// let learner = Learner::new(model, optimizer, 0.3);
+/// ```
 #[derive(Module, Debug)]
 pub struct NoisyLabelLearner<N, const D: usize> {
     /// The network.
@@ -114,8 +139,9 @@ impl<N: Classifier<D>, const D: usize> NoisyLabelLearner<N, D> {
         Self { stateless: Stateless::Symmetric(loss), ..self.without_loss() }
     }
 
-    /// Makes the steps of an optimizer of the Adai family; the other part of
-    /// [`Adai::into_parts`](firebrick_optimizers::adai::Adai::into_parts) goes to the learner.
+    /// Lets an optimizer of the Adai family make the steps, whatever the loss is; the other part of
+    /// [`Adai::into_parts`](firebrick_optimizers::adai::Adai::into_parts) goes to the learner. Without
+    /// the handle the first step panics, unless Adai's mean is that of each tensor alone.
     pub fn with_adai(mut self, handle: AdaiHandle) -> Self {
         self.adai = Some(handle);
         self

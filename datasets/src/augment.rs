@@ -99,7 +99,7 @@ impl Augmentation {
         Self { shift: side / 8, ..Self::default() }
     }
 
-    /// The weak view with two operations and a cutout of half the smaller side before it is used.
+    /// The weak view of an image after two operations, with a cutout of half the smaller side.
     ///
     /// # Shapes
     /// - shape: `[channels, height, width]`
@@ -215,7 +215,7 @@ impl Operation {
             }
             4 => Self::Contrast((1.0 + CONTRAST * strength) as f32),
             5 => Self::Brightness((BRIGHTNESS * strength) as f32),
-            // From 255 levels, which are no change, down to 8.
+            // From 255 levels, which are no change, down to 9.
             6 => Self::Posterize(255.0_f64.powf(1.0 - 0.6 * strength.abs()).round() as f32),
             _ => Self::Solarize((1.0 - 0.5 * strength.abs()) as f32),
         }

@@ -53,8 +53,8 @@ impl Batcher<Indexed<LabeledSample>, LabeledBatch<4>> for ViewBatcher {
             let apply = |item: &Indexed<LabeledSample>| {
                 let key = ViewKey { seed, epoch: item.epoch, index: item.index, view };
                 let values = augmentation.apply(&item.item.values, self.shape, key);
-                let label = item.item.label;
-                Indexed { item: LabeledSample { values, label }, ..item.clone() }
+                let sample = LabeledSample { values, label: item.item.label };
+                Indexed { item: sample, index: item.index, epoch: item.epoch }
             };
             items.iter().map(apply).collect::<Vec<_>>()
         };

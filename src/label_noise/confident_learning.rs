@@ -37,7 +37,7 @@ use std::cmp::Ordering;
 use burn::config::Config;
 use serde::Serialize;
 
-use super::error::LabelNoiseError;
+use super::error::{LabelNoiseError, check_labels, check_unit};
 use super::report::NoiseReport;
 
 /// A probability this little below the threshold still reaches it: rounding of a mean.
@@ -354,23 +354,16 @@ fn check(
         let what = "probabilities";
         return Err(LabelNoiseError::WrongLength { what, expected, found });
     }
-    if let Some(&found) = given.iter().find(|&&label| label >= num_classes) {
-        let (what, limit) = ("given label", num_classes - 1);
-        return Err(LabelNoiseError::TooLarge { what, limit, found });
-    }
-    let possible = -SLACK..=1.0 + SLACK;
-    if let Some(&found) = probabilities.iter().find(|p| !possible.contains(*p)) {
-        let (what, expected) = ("probability", "a number from 0 to 1");
-        return Err(LabelNoiseError::InvalidSetting { what, expected, found });
-    }
-    let sums = probabilities.chunks(num_classes).map(|row| row.iter().sum::<f64>());
-    match sums.into_iter().find(|sum| (sum - 1.0).abs() > ROW_SLACK) {
-        None => Ok(()),
-        Some(found) => {
-            let (what, expected) = ("sum of the probabilities of a sample", "1");
-            Err(LabelNoiseError::InvalidSetting { what, expected, found })
+    check_labels("given label", given, num_classes)?;
+    check_unit("probability", probabilities, SLACK)?;
+    for (index, row) in probabilities.chunks(num_classes).enumerate() {
+        let found: f64 = row.iter().sum();
+        if (found - 1.0).abs() > ROW_SLACK {
+            let (what, expected) = ("sum of the probabilities", "1".into());
+            return Err(LabelNoiseError::OutOfRange { what, index, expected, found });
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -444,9 +437,12 @@ mod tests {
         assert_eq!(error(&[], &[], 2), "given labels: expected at least one, found none");
         assert_eq!(error(&[0], &[1.0], 1), "classes: expected at least 2, found 1");
         assert_eq!(error(&[0], &[1.0], 2), "probabilities: expected 2 numbers, found 1");
-        assert_eq!(error(&[2], &[1.0, 0.0], 2), "given label: expected at most 1, found 2");
-        assert!(error(&[0], &[f64::NAN, 1.0], 2).contains("from 0 to 1, found NaN"));
-        assert!(error(&[0], &[0.5, 0.4], 2).contains("of a sample: expected 1, found 0.9"));
+        let message = error(&[0, 2], &[1.0, 0.0, 1.0, 0.0], 2);
+        assert_eq!(message, "given label, entry 1: expected a class below 2, found 2");
+        let message = error(&[0], &[0.0, f64::NAN], 2);
+        assert_eq!(message, "probability, entry 1: expected a number from 0 to 1, found NaN");
+        let message = error(&[0, 0], &[1.0, 0.0, 0.5, 0.4], 2);
+        assert_eq!(message, "sum of the probabilities, entry 1: expected 1, found 0.9");
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! What can be wrong with the input of a label-noise analysis.
 
+use firebrick_optimizers::sop::LabelFingerprint;
+
 /// The reason why an analysis in this folder refuses its input.
 ///
 /// # Example
@@ -52,6 +54,28 @@ pub enum LabelNoiseError {
         found: f64,
     },
 
+    /// An entry of a slice lies outside its range.
+    #[error("{what}, entry {index}: expected {expected}, found {found}")]
+    OutOfRange {
+        /// What the entry is, as in "given label".
+        what: &'static str,
+        /// The position in the slice.
+        index: usize,
+        /// The range, in words.
+        expected: String,
+        /// The entry found.
+        found: f64,
+    },
+
+    /// A noise state was made for other labels.
+    #[error("given labels: expected {expected}, found {found}")]
+    OtherLabels {
+        /// What the state was made for.
+        expected: LabelFingerprint,
+        /// The labels given.
+        found: LabelFingerprint,
+    },
+
     /// A size is larger than the sizes around it permit.
     #[error("{what}: expected at most {limit}, found {found}")]
     TooLarge {
@@ -62,6 +86,41 @@ pub enum LabelNoiseError {
         /// The value found.
         found: usize,
     },
+}
+
+/// Checks that the entries of a slice are labels of `num_classes` classes.
+pub(super) fn check_labels(
+    what: &'static str,
+    labels: &[usize],
+    num_classes: usize,
+) -> Result<(), LabelNoiseError> {
+    match labels.iter().position(|&label| label >= num_classes) {
+        None => Ok(()),
+        Some(index) => Err(LabelNoiseError::OutOfRange {
+            what,
+            index,
+            expected: format!("a class below {num_classes}"),
+            found: labels[index] as f64,
+        }),
+    }
+}
+
+/// Checks that the entries of a slice are numbers from 0 to 1, give or take `slack`.
+pub(super) fn check_unit(
+    what: &'static str,
+    values: &[f64],
+    slack: f64,
+) -> Result<(), LabelNoiseError> {
+    let possible = -slack..=1.0 + slack;
+    match values.iter().position(|value| !possible.contains(value)) {
+        None => Ok(()),
+        Some(index) => Err(LabelNoiseError::OutOfRange {
+            what,
+            index,
+            expected: "a number from 0 to 1".into(),
+            found: values[index],
+        }),
+    }
 }
 
 #[cfg(test)]

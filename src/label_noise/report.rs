@@ -29,7 +29,7 @@ use std::io::Write;
 use firebrick_optimizers::sop::{LabelFingerprint, Sop, SparseSop};
 use serde::Serialize;
 
-use super::error::LabelNoiseError;
+use super::error::{LabelNoiseError, check_labels, check_unit};
 
 /// Scores above this are flagged unless another threshold is set.
 const DEFAULT_THRESHOLD: f64 = 0.5;
@@ -82,16 +82,9 @@ impl NoiseReport {
                 return Err(LabelNoiseError::WrongLength { what, expected, found });
             }
         }
-        for (what, labels) in [("given label", given), ("suggested label", suggested)] {
-            if let Some(&found) = labels.iter().find(|&&label| label >= num_classes) {
-                let limit = num_classes.saturating_sub(1);
-                return Err(LabelNoiseError::TooLarge { what, limit, found });
-            }
-        }
-        if let Some(&found) = scores.iter().find(|score| !(0.0..=1.0).contains(*score)) {
-            let expected = "a number from 0 to 1";
-            return Err(LabelNoiseError::InvalidSetting { what: "score", expected, found });
-        }
+        check_labels("given label", given, num_classes)?;
+        check_labels("suggested label", suggested, num_classes)?;
+        check_unit("score", scores, 0.0)?;
         let sample = |index: usize| SampleReport {
             index,
             given: given[index],
@@ -111,14 +104,15 @@ impl NoiseReport {
     /// other label for a flagged sample, `predictions` of the network, if given, may name one.
     ///
     /// # Errors
-    /// As [`new`](Self::new), and if the labels are not those that the state was made for.
+    /// As [`new`](Self::new), if a prediction is no class, and if the labels are not those whose
+    /// fingerprint the state has.
     pub fn from_sop(
         sop: &Sop,
         given: &[usize],
         predictions: Option<&[usize]>,
     ) -> Result<Self, LabelNoiseError> {
         let labels = sop.config().labels;
-        check_lengths(labels, given, predictions)?;
+        check_source(labels, given, predictions)?;
         Self::from_state(labels, given, sop.scores(), sop.suggested_labels(given), predictions)
     }
 
@@ -143,7 +137,7 @@ impl NoiseReport {
         predictions: Option<&[usize]>,
     ) -> Result<Self, LabelNoiseError> {
         let labels = sop.config().labels;
-        check_lengths(labels, given, predictions)?;
+        check_source(labels, given, predictions)?;
         Self::from_state(labels, given, sop.scores(), sop.suggested_labels(given), predictions)
     }
 
@@ -228,7 +222,7 @@ impl NoiseReport {
     }
 }
 
-fn check_lengths(
+fn check_source(
     labels: LabelFingerprint,
     given: &[usize],
     predictions: Option<&[usize]>,
@@ -241,7 +235,12 @@ fn check_lengths(
             return Err(LabelNoiseError::WrongLength { what, expected, found });
         }
     }
-    Ok(())
+    check_labels("given label", given, labels.num_classes)?;
+    check_labels("prediction", predictions.unwrap_or_default(), labels.num_classes)?;
+    match LabelFingerprint::of(given, labels.num_classes) {
+        found if found != labels => Err(LabelNoiseError::OtherLabels { expected: labels, found }),
+        _ => Ok(()),
+    }
 }
 
 /// Samples that the text form lists.
@@ -395,8 +394,17 @@ mod tests {
         let report = NoiseReport::from_sop(&sop, &given, Some(&predictions)).unwrap();
         assert_eq!(report.noise_rate(), 2.0 / 3.0);
         assert_eq!(suggested(report), [0, 2, 1]);
-        assert!(NoiseReport::from_sop(&sop, &given[..2], None).is_err());
-        assert!(NoiseReport::from_sop(&sop, &given, Some(&predictions[..1])).is_err());
+        let error = |given: &[usize], predictions| {
+            NoiseReport::from_sop(&sop, given, predictions).unwrap_err().to_string()
+        };
+        assert_eq!(error(&given[..2], None), "given labels: expected 3 numbers, found 2");
+        let message = error(&given, Some(&predictions[..1]));
+        assert_eq!(message, "predictions: expected 3 numbers, found 1");
+        let message = error(&given, Some(&[0, 0, 3]));
+        assert_eq!(message, "prediction, entry 2: expected a class below 3, found 3");
+        let message = error(&[0, 2, 1], None);
+        let [expected, found] = [&given[..], &[0, 2, 1]].map(|all| LabelFingerprint::of(all, 3));
+        assert_eq!(message, format!("given labels: expected {expected}, found {found}"));
     }
 
     #[test]
@@ -406,8 +414,14 @@ mod tests {
         };
         assert_eq!(error(&[], &[], &[]), "given labels: expected at least one, found none");
         assert_eq!(error(&[0], &[0], &[]), "scores: expected 1 numbers, found 0");
-        assert_eq!(error(&[0], &[2], &[0.0]), "suggested label: expected at most 1, found 2");
-        assert_eq!(error(&[0], &[0], &[1.5]), "score: expected a number from 0 to 1, found 1.5");
+        assert_eq!(
+            error(&[0, 1], &[0, 2], &[0.0; 2]),
+            "suggested label, entry 1: expected a class below 2, found 2"
+        );
+        assert_eq!(
+            error(&[0, 1], &[0, 1], &[0.0, 1.5]),
+            "score, entry 1: expected a number from 0 to 1, found 1.5"
+        );
         assert!(error(&[0], &[0], &[f64::NAN]).contains("found NaN"));
     }
 }
