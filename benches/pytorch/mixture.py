@@ -1,9 +1,11 @@
 """The Gaussian mixture of the example `sop` in PyTorch, over many mixtures.
 
     python benches/pytorch/mixture.py [--mixtures 15]
+    python benches/pytorch/mixture.py --one-mixture 0 --seeds 3 --rows symmetric:0.4 --methods sop
 
 Mean and standard deviation over the mixtures, each drawn anew with its noise and its network:
-the numbers in `examples/sop/mixture_table.rs`. About twelve minutes on one core.
+the numbers in `examples/sop/mixture_table.rs`. About twelve minutes on one core. With
+`--one-mixture SEED` all runs share the samples of that mixture, and only noise and network differ.
 """
 
 import argparse
@@ -17,6 +19,7 @@ EPS = 1e-4
 CLASSES, DIM, TRAIN, TEST = 10, 32, 2000, 5000
 EPOCHS, BATCH, LR = 60, 128, 0.02
 NOISES = [("none", 0.0), ("symmetric", 0.2), ("symmetric", 0.4), ("symmetric", 0.6), ("pair", 0.3)]
+METHODS = ["ce", "gce", "sop"]
 
 
 def mixture(generator):
@@ -54,9 +57,11 @@ def sop_loss(logits, given, u, v):
     return -(given * r.log()).sum(1).mean() + residual.square().sum() / len(logits)
 
 
-def train(seed, kind, rate, method):
+def train(seed, kind, rate, method, shared=None):
     generator = torch.Generator().manual_seed(seed)
     (x, y), (x_test, y_test) = mixture(generator)
+    if shared is not None:
+        (x, y), (x_test, y_test) = mixture(torch.Generator().manual_seed(shared))
     noisy, flipped = corrupt(y, kind, rate, generator)
     torch.manual_seed(seed)
     net = torch.nn.Sequential(
@@ -118,12 +123,20 @@ def noise_report(u, v, noisy, y, flipped):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--mixtures", type=int, default=15)
-    mixtures = parser.parse_args().mixtures
+    parser.add_argument("--mixtures", type=int, default=15, help="runs per row, each with its mixture")
+    parser.add_argument("--one-mixture", type=int, metavar="SEED", help="share this mixture in all runs")
+    parser.add_argument("--seeds", type=int, default=3, help="runs per row with --one-mixture")
+    rows = [f"{kind}:{rate}" for kind, rate in NOISES]
+    parser.add_argument("--rows", nargs="+", choices=rows, default=rows)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    args = parser.parse_args()
+    shared = args.one_mixture
+    count = args.mixtures if shared is None else args.seeds
     torch.set_num_threads(1)
-    for kind, rate in NOISES:
-        for method in ("ce", "gce", "sop"):
-            runs = [train(seed, kind, rate, method) for seed in range(mixtures)]
+    for row in args.rows:
+        kind, rate = row.split(":")
+        for method in args.methods:
+            runs = [train(seed, kind, float(rate), method, shared) for seed in range(count)]
             for name in runs[0]:
                 values = [run[name] for run in runs]
                 mean, deviation = statistics.mean(values), statistics.stdev(values)
