@@ -64,8 +64,8 @@ impl NoiseKey {
         self.tensor(shape, device, dtype, values)
     }
 
-    /// Independent standard normal values, drawn in 32 bits for every `dtype` and at most 6.56 in
-    /// size, which a normal value exceeds with probability 5e-11.
+    /// Independent standard normal values by the method of Box and Muller, computed in 32 bits for
+    /// every `dtype` and at most 6.56 in size, which a normal value exceeds with probability 5e-11.
     ///
     /// # Shapes
     /// - output: `shape`
