@@ -1,4 +1,5 @@
-//! Adai in Burn's `Learner`: checkpoints, resuming, and the step that forgets the first pass.
+//! Adai and EFLD in Burn's `Learner`: checkpoints, resuming, and the step that forgets Adai's first
+//! pass.
 #![recursion_limit = "256"]
 
 use std::fs;
@@ -6,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::{Module, ModuleMapper, Param};
+use burn::optim::ModuleOptimizer;
 use burn::optim::lr_scheduler::step::StepLrSchedulerConfig;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::logger::FileMetricLogger;
@@ -15,6 +17,7 @@ use firebrick::data::LabeledDataset;
 use firebrick::datasets::{digits, stratified_split};
 use firebrick::models::vision::{SmallCnn, SmallCnnConfig};
 use firebrick::optimizers::adai::{AdaiConfig, AdaiHandle};
+use firebrick::optimizers::efld::{EfldConfig, NoiseScale, Schedule};
 use firebrick::train::NoisyLabelLearner;
 use firebrick_harness::progress::Progress;
 
@@ -48,13 +51,36 @@ fn data() -> LabeledDataset {
     all.select(&parts[0])
 }
 
-/// Trains into `folder`, from the checkpoint after epoch `done` if it is not 0.
-fn train(folder: &Path, done: usize, epochs: usize, phase: usize) -> LearningResult<Model> {
-    let device = Device::flex().autodiff();
+fn adai() -> (ModuleOptimizer, Option<AdaiHandle>) {
     let adai = AdaiConfig::adaiw().with_weight_decay(1e-3).with_max_global_norm(Some(1.0)).init();
     let (optimizer, handle) = adai.into_parts();
+    (optimizer, Some(handle))
+}
+
+/// With noise whose scale depends on the step as well.
+fn sgld() -> (ModuleOptimizer, Option<AdaiHandle>) {
+    let alpha = Schedule::Power { initial: 0.1, exponent: 0.25 };
+    (EfldConfig::sgld().with_scale(Some(NoiseScale::Alpha(alpha))).init(), None)
+}
+
+type Method = fn() -> (ModuleOptimizer, Option<AdaiHandle>);
+
+/// Trains into `folder`, from the checkpoint after epoch `done` if it is not 0.
+fn train(
+    method: Method,
+    folder: &Path,
+    done: usize,
+    epochs: usize,
+    phase: usize,
+) -> LearningResult<Model> {
+    let device = Device::flex().autodiff();
+    let (optimizer, handle) = method();
     let network = network(&device).map(&mut Wave(phase));
-    let model = NoisyLabelLearner::new(network).with_adai(handle.clone());
+    let model = NoisyLabelLearner::new(network);
+    let model = match &handle {
+        Some(handle) => model.with_adai(handle.clone()),
+        None => model,
+    };
     let schedule = StepLrSchedulerConfig::new(0.3, 20).with_gamma(0.8).init().expect("a schedule");
     let data = data();
     let loader = || data.loader::<4>(64).device(device.clone());
@@ -68,7 +94,9 @@ fn train(folder: &Path, done: usize, epochs: usize, phase: usize) -> LearningRes
         .num_epochs(epochs);
     let training = if done > 0 { training.checkpoint(done) } else { training };
     let result = training.launch(Learner::new(model, optimizer, schedule));
-    assert_report(&handle);
+    if let Some(handle) = handle {
+        assert_report(&handle);
+    }
     result
 }
 
@@ -83,14 +111,13 @@ fn losses(folder: &Path, split: &str, epoch: usize) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-#[test]
-fn a_run_resumed_from_its_checkpoint_folder_has_the_losses_of_a_whole_one() {
+fn assert_resumes(method: Method) {
     let folder = tempfile::tempdir().expect("temporary folder");
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
-    assert!(train(&whole, 0, EPOCHS, 0).error.is_none());
-    assert!(train(&broken, 0, BROKEN_AT, 0).error.is_none());
+    assert!(train(method, &whole, 0, EPOCHS, 0).error.is_none());
+    assert!(train(method, &broken, 0, BROKEN_AT, 0).error.is_none());
     // Everything fresh, with other weights: all comes from the folder.
-    assert!(train(&broken, BROKEN_AT, EPOCHS, 99).error.is_none());
+    assert!(train(method, &broken, BROKEN_AT, EPOCHS, 99).error.is_none());
     for epoch in 1..=EPOCHS {
         for split in ["train", "valid"] {
             let expected = losses(&whole, split, epoch);
@@ -98,6 +125,16 @@ fn a_run_resumed_from_its_checkpoint_folder_has_the_losses_of_a_whole_one() {
         }
     }
     assert_ne!(losses(&whole, "train", 1), losses(&whole, "train", EPOCHS));
+}
+
+#[test]
+fn a_run_of_adai_resumed_from_its_checkpoint_folder_has_the_losses_of_a_whole_one() {
+    assert_resumes(adai);
+}
+
+#[test]
+fn a_run_of_sgld_resumed_from_its_checkpoint_folder_has_the_losses_of_a_whole_one() {
+    assert_resumes(sgld);
 }
 
 #[test]

@@ -395,7 +395,8 @@ fn empty_parameters_stay_empty() {
 #[test]
 fn given_noise_gives_the_step_of_the_formula() {
     let (w, g, z) = (tensor(&[1.0]), tensor(&[2.0]), tensor(&[-3.0]));
-    assert_eq!(host(sgld_step(w.clone(), g.clone(), z, 0.5, 0.25)), [1.0 - 1.0 - 0.75]);
+    let sgld = |lr, sigma| host(sgld_step(w.clone(), g.clone(), z.clone(), lr, sigma));
+    assert_eq!([sgld(0.5, 0.25), sgld(0.0, 0.25)], [[1.0 - 1.0 - 0.75], [1.0 - 0.75]]);
     let levels = FiniteLevels::uniform(-2.0, 2.0, 5);
     // theta = 0: every level has probability 1/5, u = 0.5 is in the third.
     let next = noisy_quantized_step(w, tensor(&[0.0]), tensor(&[0.7]), 0.5, 1.0, &levels);

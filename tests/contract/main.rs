@@ -19,7 +19,7 @@ use subject::{Contract, Subject, learns};
 
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, SgdConfig};
-use firebrick::optimizers::adai::AdaiConfig;
+use firebrick::optimizers::adai::{AdaiConfig, MeanScope};
 use firebrick::optimizers::averaged_momentum::AveragedMomentumConfig;
 use firebrick::optimizers::efld::{EfldConfig, FiniteLevels, NoiseScale, Schedule};
 
@@ -71,6 +71,8 @@ fn falling(initial: f64) -> Option<NoiseScale> {
 
 contract! {
     adai: AdaiConfig::new(), learns((0.15, 1e-2), (5e-3, 5e-3));
+    adai_per_tensor: AdaiConfig::new().with_mean_scope(MeanScope::PerTensor),
+        learns((0.1, 0.02), (3e-3, 5e-3));
     adai_v2: AdaiConfig::adai_v2(0.5), learns((0.05, 5e-3), (2e-3, 5e-3));
     adai_w: AdaiConfig::adaiw().with_weight_decay(1e-4), learns((0.15, 1e-2), (5e-3, 2e-2)).decays();
     adam: AdamConfig::new(), learns((0.1, 1e-3), (0.02, 5e-3));

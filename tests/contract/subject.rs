@@ -100,8 +100,8 @@ impl Expect {
         self
     }
 
-    /// Numbers parameters as their first gradients come, across the clones of an optimizer that has
-    /// not made a step yet.
+    /// Numbers parameters as their first gradients come, across clones: those made before the first
+    /// step are not independent.
     pub const fn numbers_parameters(mut self) -> Self {
         self.fresh_clones_are_independent = false;
         self

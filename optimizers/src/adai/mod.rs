@@ -127,6 +127,8 @@ mod record;
 mod report;
 mod state;
 
+pub(crate) use pass::is_collecting;
+
 pub use config::{AdaiConfig, MeanScope};
 pub use core::AdaiCore;
 pub use handle::AdaiHandle;

@@ -90,6 +90,12 @@ pub(super) fn task() -> Task {
     })
 }
 
+/// Whether this thread is in a first pass, whose results are thrown away: an optimizer beside Adai
+/// that draws numbers must not draw any for it.
+pub(crate) fn is_collecting() -> bool {
+    matches!(task(), Task::Collect)
+}
+
 /// The mean of the second pass, `[1]`.
 pub(super) fn mean() -> Tensor<1> {
     PASS.with_borrow(|pass| match pass {

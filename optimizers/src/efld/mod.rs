@@ -69,8 +69,15 @@
 //! - A gradient that is not a number still gives a finite step for the families on levels, the
 //!   lowest one: watch the loss.
 //! - Two optimizers with one seed draw the same noise for parameters of the same shape: give the
-//!   optimizers of different parameter groups different seeds. Clones of an optimizer number the
-//!   parameters together; make one optimizer per training.
+//!   optimizers of different parameter groups different seeds.
+//! - Burn shows an optimizer neither the name of a parameter nor where a step of the module begins,
+//!   and values or gradients do not tell parameters apart either (biases of zero with gradients of
+//!   zero). So an optimizer counts, and its clones count together: each stays free of repeated
+//!   noise, but what a clone made *before* the first step draws depends on which of them stepped
+//!   first. Clones made after the first step are independent, except for parameters that have their
+//!   first gradient later. For trainings that repeat exactly, make one optimizer for each.
+//! - Beside Adai in one `ModuleOptimizer`, steps and noise are those of EFLD alone: the pass in which
+//!   Adai looks at the gradients draws and counts nothing.
 //! - A parameter that has its first gradient in the very first step after a resume may get the
 //!   number of another one of the same shape; the two then see the same numbers, at different times.
 //! - Decay, L2 penalty and clipping are not in the paper. They leave the bounds as they are (ours):

@@ -10,12 +10,14 @@ use firebrick_ops::noise::NoiseKey;
 use super::family::below_one;
 use super::steps::{check_alpha, sgld_step};
 use super::{EfldConfig, ExponentialFamily, NoiseSource};
+use crate::adai::is_collecting;
 
 /// An EFLD optimizer; see the [module](super). Made by [`EfldConfig::build`].
 #[derive(Clone, Debug)]
 pub struct Efld {
     config: Arc<EfldConfig>,
-    /// How many parameters of each shape have been numbered.
+    /// How many parameters of each shape have been numbered, by all clones: a `ModuleOptimizer` is
+    /// cloned without being told to the optimizer in it.
     numbered: Arc<Mutex<HashMap<Vec<usize>, u64>>>,
 }
 
@@ -123,6 +125,10 @@ impl Optimizer for Efld {
         grad: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
+        // Adai beside it looks at the gradients first, on a copy that it throws away.
+        if is_collecting() {
+            return (tensor, state);
+        }
         let state = self.advance(tensor.dims(), state);
         let dtype = tensor.dtype();
         let next = match dtype {

@@ -33,8 +33,15 @@ pub fn sgld_step<const D: usize>(
         sigma.is_finite() && sigma >= 0.0,
         "sgld_step: sigma must be finite and at least 0, got {sigma}"
     );
-    let parameter = parameter - gradient * step_size;
-    if sigma == 0.0 { parameter } else { parameter + normal * sigma }
+    if sigma == 0.0 {
+        return parameter - gradient * step_size;
+    }
+    let change = match step_size {
+        0.0 => normal * sigma,
+        // In place in the noise, so that the gradient, which others may hold, is only read.
+        _ => (normal * (sigma / step_size) - gradient) * step_size,
+    };
+    parameter + change
 }
 
 /// One step of noisy sign-SGD: `w - step_size * xi`, where `xi` is +1 if

@@ -7,6 +7,7 @@ use burn::module::{Module, Param, ParamGroup};
 use burn::optim::{AdamWConfig, GradientsParams, MultiGradientsParams};
 use burn::tensor::{DType, Device, Tensor};
 use firebrick_optimizers::adai::{Adai, AdaiConfig, AdaiHandle, MeanScope};
+use firebrick_optimizers::efld::EfldConfig;
 use firebrick_optimizers::gradients::global_norm;
 
 use crate::{Gradients, Model, all, assert_close, run_64, tensor};
@@ -54,6 +55,26 @@ fn another_optimizer_beside_it_steps_once_and_is_not_in_the_mean() {
         model = adamw.step(LR, model, gradients);
     }
     assert_eq!(found[1..], model.values());
+}
+
+/// The first pass must neither draw noise nor number parameters.
+#[test]
+fn noise_beside_it_is_that_of_the_noisy_optimizer_alone() {
+    let values = vec![vec![0.3, -0.7], vec![2.0, 0.1], vec![2.0, 0.1]];
+    let model = Model::new(&values, DType::F64);
+    let noisy = EfldConfig::sgld().with_seed(3);
+    let group = ParamGroup::from_ids(vec![model.rows[1].id, model.rows[2].id]);
+    let mut both = AdaiConfig::new().init().with_group(group, noisy.build(), None);
+    let (mut beside, mut alone) = (model.clone(), Model { rows: model.rows[1..].to_vec() });
+    let mut optimizer = noisy.init();
+    for step in 0..4 {
+        let gradient = |row: usize| Some(vec![(step as f64).sin(), row as f64]);
+        beside = both.step(LR, beside.clone(), beside.gradients(&(0..3).map(gradient).collect()));
+        let of_alone = alone.gradients(&(1..3).map(gradient).collect());
+        alone = optimizer.step(LR, alone, of_alone);
+    }
+    assert_eq!(beside.values()[1..], alone.values());
+    assert_ne!(alone.values(), values[1..]);
 }
 
 #[test]
