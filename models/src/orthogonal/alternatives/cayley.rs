@@ -67,8 +67,8 @@ pub struct CayleyLinearConfig {
 }
 
 impl CayleyLinearConfig {
-    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`; weights are uniform within `1 / sqrt(d_input)`, and the scale is
-    /// their norm.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`; weights
+    /// are uniform within `1 / sqrt(d_input)`, and the scale is their norm.
     ///
     /// # Panics
     /// If a size is zero.
