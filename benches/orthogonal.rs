@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
@@ -20,6 +20,10 @@ use crate::runner::{Machine, Row};
 const SIZES: [(usize, usize); 4] = [(64, 32), (128, 16), (256, 8), (512, 4)];
 const BATCH: usize = 16;
 const ADAM_STEPS: usize = 100;
+/// Root mean squares of the free parameters of rotations and projections after [`ADAM_STEPS`], for
+/// [`SIZES`] in millionths: what PyTorch draws its parameters with. Compared with ours in every run.
+const SPREADS: [[usize; 2]; 4] =
+    [[25_989, 30_368], [13_352, 18_209], [5_222, 5_663], [4_450, 5_845]];
 
 fn wave(shape: [usize; 4], speed: f32, device: &Device) -> Tensor<4> {
     let values: Vec<f32> =
@@ -70,6 +74,32 @@ fn trained(channels: usize, size: usize) -> Trained<OrthogonalConv2d> {
     (0..ADAM_STEPS).fold(start, |state, _| state.step(OrthogonalConv2d::forward))
 }
 
+/// Root mean square of the live entries, those below the diagonal.
+fn spread(free: &Param<Tensor<3>>) -> f64 {
+    let free = free.val().inner();
+    let [matrices, rows, columns] = free.dims();
+    let live = matrices * (columns * (rows - columns) + columns * (columns - 1) / 2);
+    let squares = free.tril(-1).powi_scalar(2).sum().into_scalar::<f64>();
+    (squares / live as f64).sqrt()
+}
+
+/// Says how large the parameters are on both sides.
+///
+/// # Panics
+/// If they differ by more than a tenth.
+fn compare_parameters(layer: &OrthogonalConv2d, theirs: [usize; 2], channels: usize) {
+    let filter = layer.parameters().main();
+    let projections = filter.projections().expect("a kernel of 3x3 has projections");
+    let ours = [spread(filter.rotations()), spread(projections)];
+    let theirs = theirs.map(|millionths| millionths as f64 * 1e-6);
+    println!(
+        "{channels} channels: root mean square of the free parameters of rotations and projections \
+         {ours:.6?} here, {theirs:.6?} in PyTorch"
+    );
+    let near = ours.iter().zip(theirs).all(|(ours, theirs)| (ours / theirs - 1.0).abs() < 0.1);
+    assert!(near, "SPREADS: {channels} channels: expected {ours:?}, got {theirs:?}");
+}
+
 /// Multiply-adds of a kernel's composition, forward and backward: six exponentials with four products
 /// and one squaring each, of which four are needed in half their columns in the last product; bases,
 /// taps and the product of the axes.
@@ -79,20 +109,25 @@ fn composition(n: f64) -> f64 {
 
 /// The kernel's composition with its gradient, against PyTorch.
 pub fn rows(machine: &Machine) -> Vec<Row> {
-    SIZES.map(|(channels, size)| kernel(machine, channels, size)).into()
+    let sizes = SIZES.into_iter().zip(SPREADS);
+    sizes.map(|((channels, size), spreads)| kernel(machine, channels, size, spreads)).collect()
 }
 
-fn kernel(machine: &Machine, channels: usize, size: usize) -> Row {
+fn kernel(machine: &Machine, channels: usize, size: usize, spreads: [usize; 2]) -> Row {
     let layer: Rc<OnceCell<OrthogonalConv2d>> = Rc::default();
     let device = Device::flex().autodiff();
     let cotangent = wave([channels, channels, 3, 3], 0.5, &device);
     Row {
         name: format!("orthogonal kernel 3x3 with gradient, {channels} channels"),
-        pytorch: format!("orthogonal_kernel {channels}"),
+        pytorch: format!("orthogonal_kernel {channels} {} {}", spreads[0], spreads[1]),
         against: "torch.matrix_exp of each matrix, taps and products as in the paper".into(),
         floor: machine.floor(0.0, 2.0 * composition(channels as f64)),
         ours: Box::new(move || {
-            let layer = layer.get_or_init(|| trained(channels, size).layer);
+            let layer = layer.get_or_init(|| {
+                let layer = trained(channels, size).layer;
+                compare_parameters(&layer, spreads, channels);
+                layer
+            });
             let gradients = (layer.kernel() * cotangent.clone()).sum().backward();
             std::hint::black_box(GradientsParams::from_grads(gradients, layer));
         }),
@@ -152,12 +187,6 @@ pub fn against_plain(machine: &Machine, filter: &str) {
         let [cached, circular] = compare(
             || drop(layer.forward(input.clone())),
             || drop(plain.forward(layer.pad(input.clone()))),
-        );
-        let size_of_parameters = layer.parameters().main().rotations().val();
-        let size_of_parameters = size_of_parameters.powi_scalar(2).mean().sqrt();
-        println!(
-            "{channels} channels: root mean square of the free parameters {:.3}",
-            size_of_parameters.into_scalar::<f32>()
         );
         let megabytes = |bytes: usize| format!("{:.0}", bytes as f64 / 1e6);
         lines.push(vec![

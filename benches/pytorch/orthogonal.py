@@ -22,13 +22,19 @@ def axis_taps(q, right, left):
     return [rest @ taps[0], rest @ taps[1] + p @ taps[0], p @ taps[1]]
 
 
-def orthogonal_kernel(channels):
-    """Composes the kernel from six parameters and differentiates it."""
+def orthogonal_kernel(channels, rotations, projections):
+    """Composes the kernel from six parameters and differentiates it.
+
+    The parameters are as large as a hundred steps of Adam with step size 1e-3 make ours: `rotations` and
+    `projections` are their root mean squares below the diagonal, in millionths, which the other side
+    measures and prints.
+    """
     torch.manual_seed(0)
     columns = [channels, channels // 2, channels // 2] * 2
-    # At most as large as a hundred steps of Adam with step size 1e-3 make them here: `cargo bench --bench
-    # main -- --rows "orthogonal step"` prints their root mean square.
-    frees = [torch.nn.Parameter(0.003 * torch.randn(channels, k)) for k in columns]
+    sizes = [1e-6 * rotations, 1e-6 * projections, 1e-6 * projections] * 2
+    frees = [
+        torch.nn.Parameter(size * torch.randn(channels, k)) for size, k in zip(sizes, columns)
+    ]
     bases = [torch.linalg.qr(torch.randn(channels, channels))[0] for _ in columns]
     cotangent = torch.sin(torch.arange(channels * channels * 9) * 0.5)
     cotangent = cotangent.reshape(channels, channels, 3, 3)

@@ -26,7 +26,7 @@ use super::filter::Order;
 use super::geometry::Geometry;
 use super::kernel::{KernelSettings, OrthogonalKernel};
 use super::parameters::{self, ImportLayout, ParameterSlot, ParameterTable};
-use super::{Composition, Initialization, OrthogonalPadding, Ranks};
+use super::{Composition, Initialization, OrthogonalLayer, OrthogonalPadding, Ranks};
 use crate::ModelError;
 
 /// Settings of [`OrthogonalConv1d`].
@@ -74,7 +74,9 @@ impl OrthogonalConv1dConfig {
     ///
     /// # Panics
     /// If a number is zero; channels are not divisible by groups; the kernel size is below the stride,
-    /// or not a multiple of it under [`Composition::Strict`]; stride and dilation both exceed 1; a rank exceeds the size of the filter; or the initialization needs an odd number of taps.
+    /// or not a multiple of it under [`Composition::Strict`]; stride and dilation both exceed 1; a rank
+    /// exceeds the size of the filter; the initialization needs an odd number of taps; or explicit padding
+    /// has a height.
     pub fn init(&self, options: impl Into<TensorCreationOptions>) -> OrthogonalConv1d {
         let options = options.into();
         let settings = KernelSettings {
@@ -92,13 +94,9 @@ impl OrthogonalConv1dConfig {
             ranks: &self.ranks,
             seed: self.seed,
         };
-        let geometry = Geometry {
-            kernel: [1, self.kernel_size],
-            stride: [1, self.stride],
-            dilation: [1, self.dilation],
-            groups: self.groups,
-            padding: self.padding,
-        };
+        let numbers = [self.kernel_size, self.stride, self.dilation];
+        let name = settings.name;
+        let geometry = Geometry::of_sequences(name, numbers, self.groups, self.padding);
         OrthogonalConv1d {
             kernel: settings.init(&options),
             bias: self.bias.then(|| bias::zeros(self.channels[1], &options)),
@@ -279,6 +277,25 @@ impl OrthogonalConv1d {
 /// A sequence or its kernel as an image of height 1.
 pub(super) fn flat(tensor: Tensor<3>) -> Tensor<4> {
     tensor.unsqueeze_dim(2)
+}
+
+/// On images every row is a sequence.
+impl OrthogonalLayer for OrthogonalConv1d {
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        bias::added(self.forward_linear(input), self.bias.as_ref())
+    }
+
+    fn forward_linear(&self, input: Tensor<4>) -> Tensor<4> {
+        self.geometry.apply(NAME, input, self.kernel.weights())
+    }
+
+    fn channels(&self) -> [usize; 2] {
+        self.channels
+    }
+
+    fn stride(&self) -> [usize; 2] {
+        self.geometry.stride
+    }
 }
 
 impl ModuleDisplay for OrthogonalConv1d {

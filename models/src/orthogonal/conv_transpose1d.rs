@@ -24,7 +24,9 @@ use super::filter::Order;
 use super::geometry::Geometry;
 use super::kernel::{KernelSettings, OrthogonalKernel};
 use super::parameters::{self, ImportLayout, ParameterSlot, ParameterTable};
-use super::{Composition, Initialization, OrthogonalPadding, Ranks, TransposedOrder};
+use super::{
+    Composition, Initialization, OrthogonalLayer, OrthogonalPadding, Ranks, TransposedOrder,
+};
 use crate::ModelError;
 
 /// Settings of [`OrthogonalConvTranspose1d`].
@@ -75,8 +77,9 @@ impl OrthogonalConvTranspose1dConfig {
     ///
     /// # Panics
     /// If a number is zero; channels are not divisible by groups; the kernel size is below the stride,
-    /// or not a multiple of it under [`Composition::Strict`]; stride and dilation both exceed 1; a rank exceeds the size of the filter; the initialization needs an odd number of taps; or
-    /// the published order is combined with a folded kernel.
+    /// or not a multiple of it under [`Composition::Strict`]; stride and dilation both exceed 1; a rank
+    /// exceeds the size of the filter; the initialization needs an odd number of taps; explicit padding has
+    /// a height; or the published order is combined with a folded kernel.
     pub fn init(&self, options: impl Into<TensorCreationOptions>) -> OrthogonalConvTranspose1d {
         let options = options.into();
         let settings = KernelSettings {
@@ -97,13 +100,9 @@ impl OrthogonalConvTranspose1dConfig {
             ranks: &self.ranks,
             seed: self.seed,
         };
-        let geometry = Geometry {
-            kernel: [1, self.kernel_size],
-            stride: [1, self.stride],
-            dilation: [1, self.dilation],
-            groups: self.groups,
-            padding: self.padding,
-        };
+        let numbers = [self.kernel_size, self.stride, self.dilation];
+        let name = settings.name;
+        let geometry = Geometry::of_sequences(name, numbers, self.groups, self.padding);
         OrthogonalConvTranspose1d {
             kernel: settings.init(&options),
             bias: self.bias.then(|| bias::zeros(self.channels[1], &options)),
@@ -178,12 +177,15 @@ impl OrthogonalConvTranspose1d {
     /// # Panics
     /// As [`forward`](Self::forward).
     pub fn forward_with(&self, kernel: Tensor<3>, input: Tensor<3>) -> Tensor<3> {
-        let (input, kernel) = (flat(input), flat(kernel));
-        let output = match self.geometry.padding {
+        let output = self.linear(flat(kernel), flat(input));
+        bias::added(output.squeeze_dim::<3>(2), self.bias.as_ref())
+    }
+
+    fn linear(&self, kernel: Tensor<4>, input: Tensor<4>) -> Tensor<4> {
+        match self.geometry.padding {
             OrthogonalPadding::Full => self.geometry.spread(NAME, input, kernel),
             _ => self.geometry.adjoint(NAME, input, kernel),
-        };
-        bias::added(output.squeeze_dim::<3>(2), self.bias.as_ref())
+        }
     }
 
     /// The composed kernel, `[in, out / groups, length]`.
@@ -297,6 +299,26 @@ impl OrthogonalConvTranspose1d {
     /// made so.
     pub fn import(self, table: &ParameterTable, layout: &ImportLayout) -> Result<Self, ModelError> {
         Ok(Self { kernel: self.kernel.import(table, layout)?, ..self })
+    }
+}
+
+/// On images every row is a sequence.
+impl OrthogonalLayer for OrthogonalConvTranspose1d {
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        bias::added(self.forward_linear(input), self.bias.as_ref())
+    }
+
+    fn forward_linear(&self, input: Tensor<4>) -> Tensor<4> {
+        self.linear(self.kernel.weights(), input)
+    }
+
+    fn channels(&self) -> [usize; 2] {
+        self.channels
+    }
+
+    /// 1: the sequence does not shrink, it grows.
+    fn stride(&self) -> [usize; 2] {
+        [1, 1]
     }
 }
 

@@ -19,6 +19,27 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
+    /// Of a layer of sequences, which are images of height 1.
+    ///
+    /// # Panics
+    /// If explicit padding would give the sequence a height.
+    pub fn of_sequences(
+        name: &str,
+        [kernel, stride, dilation]: [usize; 3],
+        groups: usize,
+        padding: OrthogonalPadding,
+    ) -> Self {
+        if let OrthogonalPadding::Explicit([height, width]) = padding {
+            assert!(
+                height == 0,
+                "{name}: explicit padding of a sequence must be Explicit([0, {width}]), got \
+                 {padding:?}"
+            );
+        }
+        let (kernel, stride, dilation) = ([1, kernel], [1, stride], [1, dilation]);
+        Self { kernel, stride, dilation, groups, padding }
+    }
+
     /// Extent of the kernel.
     fn extent(&self, axis: usize) -> usize {
         self.dilation[axis] * (self.kernel[axis] - 1) + 1

@@ -3,7 +3,11 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-/// A convolution-like layer `[batch, in, height, width] -> [batch, out, height', width']` whose linear part is orthogonal or nearly so.
+/// A convolution-like layer `[batch, in, height, width] -> [batch, out, height', width']` whose linear part
+/// is orthogonal or nearly so.
+///
+/// Layers of sequences take every row of an image as a sequence; linear layers are wrapped in
+/// [`Pointwise`](super::Pointwise).
 pub trait OrthogonalLayer: Module {
     /// The linear part and the bias, if there is one.
     fn forward(&self, input: Tensor<4>) -> Tensor<4>;

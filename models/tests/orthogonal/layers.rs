@@ -8,8 +8,8 @@ use burn::tensor::{Bytes, DType, Device, Tensor};
 use firebrick_models::ModelError;
 use firebrick_models::orthogonal::{
     ImportLayout, Initialization, OrthogonalConv1dConfig, OrthogonalConv2dConfig,
-    OrthogonalConvTranspose1dConfig, OrthogonalLayer, OrthogonalLinearConfig, OrthogonalPadding,
-    ParameterTable,
+    OrthogonalConvTranspose1dConfig, OrthogonalConvTranspose2dConfig, OrthogonalLayer,
+    OrthogonalLinearConfig, OrthogonalPadding, ParameterTable,
 };
 use firebrick_ops::circular::circular_pad;
 
@@ -41,17 +41,54 @@ fn plain_convolutions_give_the_same_outputs() {
             assert!(largest(plain - layer.forward_with(layer.kernel(), y)) < 1e-4);
         }
     }
-    let layer = OrthogonalConv1dConfig::new([2, 4], 4).with_stride(2).with_bias(true).init(&device);
-    let x: Tensor<3> = normal([2, 2, 6], &mut rng, DType::F32, &device);
-    let plain = layer.to_conv1d().forward(layer.pad(x.clone()));
-    assert!(largest(plain - layer.forward(x)) < 1e-6);
-    let layer = OrthogonalConvTranspose1dConfig::new([4, 2], 4).with_stride(2).init(&device);
-    let x: Tensor<3> = normal([2, 4, 6], &mut rng, DType::F32, &device);
-    let plain = layer.fold(layer.to_conv_transpose1d().forward(x.clone()));
-    assert!(largest(plain - layer.forward(x)) < 1e-6);
     let layer = OrthogonalLinearConfig::new(5, 3).with_bias(true).init(&device);
     let x: Tensor<2> = normal([2, 5], &mut rng, DType::F32, &device);
     assert!(largest(layer.to_linear().forward(x.clone()) - layer.forward(x)) < 1e-6);
+}
+
+#[test]
+fn plain_convolutions_of_sequences_give_the_same_outputs() {
+    let mut rng = rng(29);
+    let device = Device::flex();
+    for padding in [
+        OrthogonalPadding::Circular,
+        OrthogonalPadding::Full,
+        OrthogonalPadding::Same,
+        OrthogonalPadding::Explicit([0, 2]),
+    ] {
+        for (kernel, stride, dilation) in [(4, 2, 1), (3, 1, 2), (5, 1, 1)] {
+            let config = OrthogonalConv1dConfig::new([2, 4], kernel)
+                .with_stride(stride)
+                .with_dilation(dilation)
+                .with_padding(padding)
+                .with_bias(true);
+            let layer = perturbed(config.init(&device), 0.5, &mut rng);
+            let x: Tensor<3> = normal([2, 2, 6], &mut rng, DType::F32, &device);
+            let plain = layer.to_conv1d().forward(layer.pad(x.clone()));
+            assert!(largest(plain - layer.forward(x)) < 1e-6, "{config}");
+            let config = OrthogonalConvTranspose1dConfig::new([4, 2], kernel)
+                .with_stride(stride)
+                .with_dilation(dilation)
+                .with_padding(padding);
+            let layer = perturbed(config.init(&device), 0.5, &mut rng);
+            let y: Tensor<3> = normal([2, 4, 6], &mut rng, DType::F32, &device);
+            let plain = layer.fold(layer.to_conv_transpose1d().forward(y.clone()));
+            assert!(largest(plain - layer.forward(y)) < 1e-6, "{config}");
+        }
+    }
+}
+
+#[test]
+fn transposed_layers_that_crop_both_sides_alike_are_plain_ones() {
+    let mut rng = rng(30);
+    let config = OrthogonalConvTranspose2dConfig::new([4, 3], [3, 4])
+        .with_stride([1, 2])
+        .with_padding(OrthogonalPadding::Same)
+        .with_bias(true);
+    let layer = perturbed(config.init(&Device::flex()), 0.5, &mut rng);
+    let y = normal([2, 4, 5, 3], &mut rng, DType::F32, &Device::flex());
+    let plain = layer.fold(layer.to_conv_transpose2d().forward(y.clone()));
+    assert!(largest(plain - layer.forward_linear(y)) < 1e-6);
 }
 
 #[test]
@@ -180,6 +217,37 @@ fn records_keep_bases_and_loading_drops_the_cached_kernel() {
     let other = other.load_record(record);
     assert!(largest(other.kernel() - layer.kernel()) == 0.0);
     assert!(largest(before - layer.kernel()) > 0.1);
+}
+
+/// The layer's output before and after it gets the record of another layer in evaluation.
+fn loaded<M: Module>(layer: M, other: &M, output: impl Fn(&M) -> Vec<f64>) {
+    let before = output(&layer);
+    let bytes = other.clone().into_record().into_bytes().unwrap();
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes.to_vec())).unwrap();
+    let after = output(&layer.load_record(record));
+    assert_eq!(after, output(other));
+    assert_ne!(after, before);
+}
+
+#[test]
+fn loading_in_evaluation_leaves_no_stale_kernel_in_any_kind_of_layer() {
+    let device = Device::flex();
+    let values = |x: Tensor<4>| x.into_data().iter::<f64>().collect::<Vec<f64>>();
+    let ones = |channels| {
+        Tensor::<4>::ones([1, channels, 1, 4], &device)
+            * Tensor::<1>::from_data([1.0, 2.0, -1.0, 0.5], &device).unsqueeze::<4>()
+    };
+    let seeds = [Some(1), Some(2)];
+    let [a, b] = seeds.map(|s| OrthogonalConv1dConfig::new([2, 3], 2).with_seed(s).init(&device));
+    loaded(a, &b, |layer| values(layer.forward_linear(ones(2))));
+    let [a, b] =
+        seeds.map(|s| OrthogonalConvTranspose1dConfig::new([3, 2], 2).with_seed(s).init(&device));
+    loaded(a, &b, |layer| values(layer.forward_linear(ones(3))));
+    let [a, b] = seeds
+        .map(|s| OrthogonalConvTranspose2dConfig::new([3, 2], [1, 2]).with_seed(s).init(&device));
+    loaded(a, &b, |layer| values(layer.forward_linear(ones(3))));
+    let [a, b] = seeds.map(|s| OrthogonalLinearConfig::new(4, 5).with_seed(s).init(&device));
+    loaded(a, &b, |layer| values(layer.forward(ones(2))));
 }
 
 #[test]

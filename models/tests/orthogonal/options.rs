@@ -2,9 +2,9 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use firebrick_models::orthogonal::{
-    Composition, Initialization, OrthogonalConv2d, OrthogonalConv2dConfig,
-    OrthogonalConvTranspose2dConfig, OrthogonalLinearConfig, OrthogonalPadding, Ranks,
-    TransposedOrder,
+    Composition, Initialization, OrthogonalConv1dConfig, OrthogonalConv2d, OrthogonalConv2dConfig,
+    OrthogonalConvTranspose1dConfig, OrthogonalConvTranspose2dConfig, OrthogonalLinearConfig,
+    OrthogonalPadding, Ranks, TransposedOrder,
 };
 
 use crate::support::*;
@@ -150,6 +150,33 @@ macro_rules! refuses {
 }
 
 refuses! {
+    refuses_no_groups: "and groups 0 must be positive", init(|c| c.with_groups(0));
+    refuses_no_dilation: "dilation [0, 1] and groups 1 must be positive", init(|c| c.with_dilation([0, 1]));
+    refuses_a_torus_for_even_kernels: "Torus initialization needs an odd number of taps", init(|c| c.with_initialization(Initialization::Torus));
+    refuses_the_identity_for_even_kernels: "Identity initialization needs an odd number of taps (kernel_size over stride) on every axis, got kernel_size [4, 4] and stride [1, 1]; use Uniform",
+        init(|c| c.with_initialization(Initialization::Identity));
+    refuses_the_reverse_for_even_kernels: "Reverse initialization needs an odd number of taps", init(|c| c.with_initialization(Initialization::Reverse));
+    refuses_single_taps_with_unequal_ranks: "pairs the factors, which must have equal ranks, got [[1, 2], [2, 2]]",
+        init(|c| OrthogonalConv2dConfig { kernel_size: [3, 3], ..c }.with_ranks(Ranks::Each(vec![vec![1, 2], vec![2, 2]])));
+    refuses_the_published_order_of_folded_kernels: "the published order of transposed layers needs a kernel_size that is a multiple of the stride, got [3, 3] and [2, 2]",
+        OrthogonalConvTranspose2dConfig::new([4, 4], [3, 3]).with_stride([2, 2])
+            .with_composition(Composition::Adaptive).with_order(TransposedOrder::Published).init(&Device::flex());
+    refuses_explicit_padding_of_the_height_of_a_sequence: "must be Explicit([0, 2]), got Explicit([1, 2])",
+        OrthogonalConv1dConfig::new([2, 2], 3).with_padding(OrthogonalPadding::Explicit([1, 2])).init(&Device::flex());
+    refuses_sequences_that_are_no_multiple_of_the_stride: "positive multiples of the stride [1, 2] under Circular padding, got [1, 3]",
+        OrthogonalConv1dConfig::new([2, 4], 4).with_stride(2).init(&Device::flex()).forward(Tensor::ones([1, 2, 3], &Device::flex()));
+    refuses_to_invert_sequences_that_lose_channels: "there is no inverse with 2 output channels below 4",
+        OrthogonalConv1dConfig::new([2, 2], 4).with_stride(2).init(&Device::flex()).inverse(Tensor::ones([1, 2, 3], &Device::flex()));
+    refuses_to_invert_transposed_sequences_that_lose_channels: "there is no inverse with 2 output channels times stride below 3 input channels",
+        OrthogonalConvTranspose1dConfig::new([3, 2], 3).init(&Device::flex()).inverse(Tensor::ones([1, 2, 3], &Device::flex()));
+    refuses_to_invert_transposed_layers_that_lose_channels: "there is no inverse with 8 output channels times strides below 9 input channels",
+        OrthogonalConvTranspose2dConfig::new([9, 2], [2, 2]).with_stride([2, 2]).init(&Device::flex()).inverse(Tensor::ones([1, 2, 2, 2], &Device::flex()));
+    refuses_to_invert_matrices_that_lose_features: "there is no inverse with 2 output features below 3 input features",
+        OrthogonalLinearConfig::new(3, 2).init(&Device::flex()).inverse(Tensor::<2>::ones([1, 2], &Device::flex()));
+    refuses_outputs_that_no_image_gives: "no image gives an output of this size under Explicit([4, 4]) padding",
+        init(|c| c.with_padding(OrthogonalPadding::Explicit([4, 4]))).adjoint(Tensor::ones([1, 4, 2, 2], &Device::flex()));
+    refuses_to_export_a_transposed_layer_that_crops_unevenly: "crops both sides alike, but Same padding takes [(2, 1), (2, 1)]",
+        OrthogonalConvTranspose2dConfig::new([2, 2], [4, 4]).with_padding(OrthogonalPadding::Same).init(&Device::flex()).to_conv_transpose2d();
     refuses_zero_channels: "must be positive", init(|c| OrthogonalConv2dConfig { channels: [0, 4], ..c });
     refuses_groups_that_do_not_divide: "channels must be divisible by groups, got [4, 4] and 3", init(|c| c.with_groups(3));
     refuses_kernels_that_are_no_multiple_of_the_stride: "must be a multiple of the stride on every axis (or set composition to Adaptive), got [4, 4] and [3, 1]", init(|c| c.with_stride([3, 1]));

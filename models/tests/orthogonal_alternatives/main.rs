@@ -229,6 +229,46 @@ fn svcm_comes_near_and_stays_approximate() {
 }
 
 #[test]
+fn svcm_agrees_with_an_fft_and_a_decomposition_by_numpy() {
+    // np.fft.fft2 at the size (6, 5), np.linalg.svd, U V^H, np.fft.ifft2, cut to 3x3; three rounds.
+    let mut layer = SvcmConv2dConfig::new([2, 3], 3).init(f64_on(&Device::flex()));
+    layer.weight = Param::from_tensor(wave([3, 2, 3, 3], 0, &Device::flex()));
+    let found = host(layer.project([6, 5], 3).weight.val());
+    let expected = [
+        0.084349420252620,
+        -0.406276859976746,
+        -0.039651178190043,
+        0.013217849820152,
+        0.089430858138303,
+        0.005906931456631,
+    ];
+    assert!(worst(&found[..6], &expected) < 1e-12, "{found:?}");
+    let squares: f64 = found.iter().map(|value| value * value).sum();
+    assert!((squares - 1.760_099_299_276_648).abs() < 1e-12, "{squares}");
+    let moment: f64 = found.iter().enumerate().map(|(at, value)| at as f64 * value).sum();
+    assert!((moment - 46.698_089_462_674_87).abs() < 1e-10, "{moment}");
+}
+
+#[test]
+fn svcm_with_a_small_kernel_never_reaches_one_everywhere() {
+    let layer = SvcmConv2dConfig::new([16, 16], 3).with_seed(Some(0)).init(f64_on(&Device::flex()));
+    let mut last = [f64::INFINITY; 2];
+    for rounds in [0, 1, 5, 20, 100] {
+        let report = orthogonality_report(&layer.clone().project([8, 8], rounds), [8, 8]);
+        let values = &report.singular_values;
+        let squares: f64 = values.iter().map(|value| (value - 1.0).powi(2)).sum();
+        let mean = (squares / values.len() as f64).sqrt();
+        println!(
+            "{rounds} rounds: s from {:.2} to {:.2}, root mean square of s - 1 {mean:.3}",
+            report.min, report.max
+        );
+        assert!(mean < last[0] && report.deviation > 0.3, "{mean} after {rounds} rounds");
+        last = [mean, report.deviation];
+    }
+    assert!(last[0] < 0.1 && last[1] < 0.7, "{last:?}");
+}
+
+#[test]
 fn aoc_adjoint_undoes_the_layer() {
     let device = Device::flex();
     let config = AocConv2dConfig::new([2, 8], 4).with_stride(2).with_seed(Some(0));

@@ -4,11 +4,12 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use firebrick_models::orthogonal::alternatives::*;
 use firebrick_models::orthogonal::{
-    Initialization, OrthogonalConv2dConfig, OrthogonalConvTranspose2dConfig, OrthogonalLayer,
+    Initialization, OrthogonalConv1dConfig, OrthogonalConv2dConfig,
+    OrthogonalConvTranspose1dConfig, OrthogonalConvTranspose2dConfig, OrthogonalLayer,
     OrthogonalLinearConfig, OrthogonalPadding, Pointwise, SpectrumMethod, orthogonality_report,
 };
 
-use crate::{f64_on, ring_of, worst};
+use crate::{f64_on, host, ring_of, wave, worst};
 
 /// The transposed layer, which enlarges images.
 #[derive(Module, Debug)]
@@ -84,6 +85,42 @@ fn report_measures_every_kind_of_orthogonal_convolution() {
     let linear = OrthogonalLinearConfig::new(5, 3).with_seed(Some(1)).init(f64_on(&device));
     let report = orthogonality_report(&Pointwise { linear }, [1, 2]);
     assert!(report.deviation < 1e-12, "{report}");
+}
+
+#[test]
+fn report_measures_layers_of_sequences() {
+    let device = Device::flex();
+    for (channels, kernel, stride, dilation) in
+        [([3, 3], 4, 1, 1), ([2, 6], 6, 3, 1), ([4, 2], 3, 1, 2)]
+    {
+        let config = OrthogonalConv1dConfig::new(channels, kernel)
+            .with_stride(stride)
+            .with_dilation(dilation)
+            .with_bias(true)
+            .with_initialization(Initialization::Uniform)
+            .with_seed(Some(1));
+        let layer = config.init(f64_on(&device));
+        let report = orthogonality_report(&layer, [1, 6]);
+        assert!(report.deviation < 1e-12, "{report}");
+        assert_eq!(report.method, SpectrumMethod::Frequencies);
+        assert_eq!(report.output_size, [1, 6 / stride]);
+        let back = OrthogonalConvTranspose1dConfig::new([channels[1], channels[0]], kernel)
+            .with_stride(stride)
+            .with_dilation(dilation)
+            .with_seed(Some(1))
+            .init(f64_on(&device));
+        // Two rows are two sequences.
+        let report = orthogonality_report(&back, [2, 4]);
+        assert!(report.deviation < 1e-12, "{report}");
+        assert_eq!(report.output_size, [2, 4 * stride]);
+        let rows = wave([1, channels[0], 2, 6], 0, &device);
+        let both = OrthogonalLayer::forward(&layer, rows.clone());
+        for row in 0..2 {
+            let one = layer.forward(rows.clone().narrow(2, row, 1).squeeze_dim::<3>(2));
+            let found = both.clone().narrow(2, row, 1).squeeze_dim::<3>(2);
+            assert!(worst(&host(found), &host(one)) < 1e-13);
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{check_tall, identity, inverse};
+use super::{check_tall, identity, inverse_above};
 
 /// The first `k` columns of `(I - A/2)^-1 (I + A/2)` for `A = L - L^T`, `L` the strictly lower
 /// triangle of `free`.
@@ -15,8 +15,8 @@ use super::{check_tall, identity, inverse};
 /// first k columns = [2 S^-1 - I; L_2 S^-1]
 /// ```
 ///
-/// The symmetric part of `S` is at least the identity, so that no singular value is below 1 and
-/// [`inverse`] converges for every input.
+/// The symmetric part of `S` is at least the identity, so that no singular value is below 1, and its
+/// inverse, iterated from there with one read of a norm, is accurate for every input.
 ///
 /// # Shapes
 /// - free: `[matrices, n, k]` with `k <= n`
@@ -43,10 +43,10 @@ pub fn cayley_columns(free: Tensor<3>) -> Tensor<3> {
     let unit = identity(k, &lower);
     let mut schur = (top.clone().transpose() - top) * 0.5 + unit.clone();
     if rows == k {
-        return inverse(schur, 1.0) * 2.0 - unit;
+        return inverse_above(schur, 1.0) * 2.0 - unit;
     }
     let bottom = lower.narrow(1, k, rows - k);
     schur = schur + bottom.clone().transpose().matmul(bottom.clone()) * 0.25;
-    let inverted = inverse(schur, 1.0);
+    let inverted = inverse_above(schur, 1.0);
     Tensor::cat(vec![inverted.clone() * 2.0 - unit, bottom.matmul(inverted)], 1)
 }

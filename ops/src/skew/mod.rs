@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cayley::cayley_columns;
 pub use exponential::{expm, expm_skew, expm_skew_bounded, expm_skew_columns, expm_skew_thin};
-pub use inverse::inverse;
+use inverse::inverse_above;
 
 /// The skew-symmetric matrix `L - L^T` of the strictly lower triangle `L` of `free`, filled up with
 /// zero columns to a square.

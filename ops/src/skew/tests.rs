@@ -76,6 +76,24 @@ proptest! {
 }
 
 #[test]
+fn cayley_columns_are_orthonormal_in_32_bits_whatever_the_size_of_the_entries() {
+    for scale in [1.0, 10.0, 100.0, 1e4] {
+        for [rows, columns] in [[64, 64], [70, 32]] {
+            let free = tensor([2, rows, columns], scale, 9, DType::F32);
+            let distance = distance_from_orthonormal(cayley_columns(free).cast(DType::F64));
+            assert!(distance < 2e-5, "{rows} x {columns}, entries of {scale}: {distance:e}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "the entries must be finite")]
+fn the_cayley_map_reports_entries_that_are_not_finite() {
+    let free = Tensor::<3>::from_data([[[0.0, 0.0], [f32::INFINITY, 0.0]]], &Device::flex());
+    Retraction::Cayley.columns(free);
+}
+
+#[test]
 fn exponential_of_a_nilpotent_matrix_is_its_finite_series() {
     let values = vec![0.0, 3.0, 5.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0f64];
     let a =

@@ -49,7 +49,8 @@ pub struct AocConv2dConfig {
 }
 
 impl AocConv2dConfig {
-    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, starting at uniformly random orthogonal matrices.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`,
+    /// starting at uniformly random orthogonal matrices.
     ///
     /// # Panics
     /// If a size is zero, the groups do not divide the channels, the stride is larger than the kernel,

@@ -101,7 +101,8 @@ pub struct BcopConv2dConfig {
 }
 
 impl BcopConv2dConfig {
-    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, starting at uniformly random orthogonal matrices.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`,
+    /// starting at uniformly random orthogonal matrices.
     ///
     /// # Panics
     /// If a size is zero.

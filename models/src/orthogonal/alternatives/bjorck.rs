@@ -129,7 +129,8 @@ pub struct BjorckLinearConfig {
 }
 
 impl BjorckLinearConfig {
-    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, starting at a uniformly random orthogonal matrix.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`,
+    /// starting at a uniformly random orthogonal matrix.
     ///
     /// # Panics
     /// If a size is zero.

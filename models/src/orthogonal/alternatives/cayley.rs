@@ -33,8 +33,9 @@ pub(super) fn cayley(top: Tensor<3>, below: Option<Tensor<3>>) -> (Tensor<3>, Op
     if let Some(v) = &below {
         a = a + v.clone().swap_dims(1, 2).matmul(v.clone());
     }
-    let z = inverse(identity.clone() + a.clone());
-    let top = z.clone().matmul(identity - a);
+    let z = inverse(identity.clone() + a);
+    // Z (I - A) without a product: Z (2 I - (I + A)).
+    let top = z.clone() * 2.0 - identity;
     (top, below.map(|v| v.matmul(z) * -2.0))
 }
 
@@ -66,8 +67,8 @@ pub struct CayleyLinearConfig {
 }
 
 impl CayleyLinearConfig {
-    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`; weights are uniform within `1 / sqrt(d_input)`, and the scale is
-    /// their norm.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`; weights
+    /// are uniform within `1 / sqrt(d_input)`, and the scale is their norm.
     ///
     /// # Panics
     /// If a size is zero.

@@ -52,7 +52,8 @@ pub struct CayleyConv2dConfig {
 }
 
 impl CayleyConv2dConfig {
-    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`; weights are uniform within `1 / sqrt(input k^2)`.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`; weights
+    /// are uniform within `1 / sqrt(input k^2)`.
     ///
     /// # Panics
     /// If a size is zero.

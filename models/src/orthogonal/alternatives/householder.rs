@@ -38,7 +38,8 @@ pub struct HouseholderLinearConfig {
 }
 
 impl HouseholderLinearConfig {
-    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, with normal vectors.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, with
+    /// normal vectors.
     ///
     /// # Panics
     /// If a size or the number of reflections is zero.

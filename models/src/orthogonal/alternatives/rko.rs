@@ -42,7 +42,8 @@ pub struct RkoConv2dConfig {
 }
 
 impl RkoConv2dConfig {
-    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, starting at a uniformly random orthogonal matrix.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`,
+    /// starting at a uniformly random orthogonal matrix.
     ///
     /// # Panics
     /// If a size is zero, or the stride is larger than the kernel.

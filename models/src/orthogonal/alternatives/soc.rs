@@ -105,7 +105,8 @@ pub struct SocConv2dConfig {
 }
 
 impl SocConv2dConfig {
-    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, with a normal kernel.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, with a
+    /// normal kernel.
     ///
     /// # Panics
     /// If a size is zero or the kernel size even, there are no terms or power iterations, or the padding

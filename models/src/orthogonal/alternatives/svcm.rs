@@ -37,7 +37,8 @@ pub struct SvcmConv2dConfig {
 }
 
 impl SvcmConv2dConfig {
-    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, uniform within `1 / sqrt(input k^2)` and not yet projected.
+    /// Creates the layer on a device, or with a device and a float type, `(&device, DType::F64)`, uniform
+    /// within `1 / sqrt(input k^2)` and not yet projected.
     ///
     /// # Panics
     /// If a size is zero.
