@@ -5,9 +5,8 @@
 //! | [`classifier`] | what a training loop needs to know of a network |
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching |
 //! | [`mlp`] | multilayer perceptron |
-//! | [`patch_network`] | filters over patches with an odd power as activation |
-//! | [`orthogonal`] | exactly orthogonal convolutions and linear layers |
 //! | [`orthogonal`] | exactly orthogonal convolutions and linear layers, layers to compare them with, spectra |
+//! | [`patch_network`] | filters over patches with an odd power as activation |
 //! | [`vision`] | networks for images |
 #![recursion_limit = "256"]
 

@@ -15,6 +15,7 @@ pub mod adai;
 pub mod averaged_momentum;
 pub mod efld;
 mod error;
+mod files;
 pub mod gradients;
 pub mod sop;
 

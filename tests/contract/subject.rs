@@ -69,8 +69,6 @@ pub struct Expect {
     pub rosenbrock: Goal,
     /// Whether parameters stay where they are at gradients of zero.
     pub rests_at_zero_gradient: bool,
-    /// Whether parameters stay where they are at a learning rate of zero.
-    pub rests_at_zero_lr: bool,
     /// Whether clones are independent even if they are made before the first step.
     pub fresh_clones_are_independent: bool,
 }
@@ -81,12 +79,10 @@ pub const fn learns(quadratic: (f64, f64), rosenbrock: (f64, f64)) -> Expect {
         quadratic: Goal { lr: quadratic.0, tolerance: quadratic.1 },
         rosenbrock: Goal { lr: rosenbrock.0, tolerance: rosenbrock.1 },
         rests_at_zero_gradient: true,
-        rests_at_zero_lr: true,
         fresh_clones_are_independent: true,
     }
 }
 
-#[allow(dead_code, reason = "each is for the optimizers that need it")]
 impl Expect {
     /// Decays parameters, also without any gradient.
     pub const fn decays(mut self) -> Self {
@@ -104,12 +100,6 @@ impl Expect {
     /// step are not independent.
     pub const fn numbers_parameters(mut self) -> Self {
         self.fresh_clones_are_independent = false;
-        self
-    }
-
-    /// Moves parameters at a learning rate of zero as well.
-    pub const fn moves_at_zero_lr(mut self) -> Self {
-        self.rests_at_zero_lr = false;
         self
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
@@ -12,7 +13,7 @@ use burn_pack::Reader;
 
 use super::Adai;
 use super::state::{CORRECTION, MOMENT_1, MOMENT_2, TIME};
-use crate::OptimizerError;
+use crate::{OptimizerError, files};
 
 /// What Adai remembers of one parameter, on the host, in the parameter's shape.
 #[derive(Clone, Debug)]
@@ -60,16 +61,11 @@ impl Adai {
     /// [`OptimizerError::Io`] or [`OptimizerError::Record`], with the file.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), OptimizerError> {
         let path = path.as_ref();
-        let io = |source| OptimizerError::Io { path: path.to_path_buf(), source };
         let bytes = self
             .to_record()
             .into_bytes()
             .map_err(|source| OptimizerError::Record { path: path.to_path_buf(), source })?;
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(".tmp");
-        let temporary = path.with_file_name(name);
-        fs::write(&temporary, &bytes[..]).map_err(io)?;
-        fs::rename(&temporary, path).map_err(io)
+        files::replace(path, |file| file.write_all(&bytes))
     }
 
     /// Takes the state from a file that [`save`](Self::save) or Burn's checkpoints wrote, and checks

@@ -5,13 +5,13 @@
 //! of entries, and per entry its class and value.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use super::sparse::{SparseRow, SparseSop};
 use super::{LabelFingerprint, SopConfig};
-use crate::OptimizerError;
+use crate::{OptimizerError, files};
 
 const MAGIC: [u8; 8] = *b"FBSPSOP1";
 /// Bytes of a row without its entries, and of an entry.
@@ -24,17 +24,7 @@ impl SparseSop {
     /// # Errors
     /// [`OptimizerError::Io`], with the file.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), OptimizerError> {
-        let path = path.as_ref();
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(".tmp");
-        let temporary = path.with_file_name(name);
-        let write = || {
-            let mut file = BufWriter::new(File::create(&temporary)?);
-            self.write(&mut file)?;
-            file.into_inner()?.sync_all()?;
-            fs::rename(&temporary, path)
-        };
-        write().map_err(|source| OptimizerError::Io { path: path.to_path_buf(), source })
+        files::replace(path.as_ref(), |file| self.write(file))
     }
 
     fn write(&self, file: &mut impl Write) -> std::io::Result<()> {

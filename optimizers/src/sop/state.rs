@@ -1,6 +1,7 @@
 //! The noise state: `u` and `v` of every training sample, its loss and its update.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use firebrick_ops::rows::{add_rows, clamp_rows};
 use super::loss::Forward;
 use super::rows::{Rows, batch, check_finite, check_range, given, suggestion};
 use super::{LabelFingerprint, SopConfig, SopOutput, SopTerms};
-use crate::OptimizerError;
+use crate::{OptimizerError, files};
 
 /// The noise state of a training set, with SOP's loss and update rule.
 ///
@@ -251,17 +252,12 @@ impl Sop {
     /// [`OptimizerError::Io`] or [`OptimizerError::Record`], with the file.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), OptimizerError> {
         let path = path.as_ref();
-        let io = |source| OptimizerError::Io { path: path.to_path_buf(), source };
         let bytes = self
             .clone()
             .into_record()
             .into_bytes()
             .map_err(|source| OptimizerError::Record { path: path.to_path_buf(), source })?;
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(".tmp");
-        let temporary = path.with_file_name(name);
-        fs::write(&temporary, &bytes[..]).map_err(io)?;
-        fs::rename(&temporary, path).map_err(io)
+        files::replace(path, |file| file.write_all(&bytes))
     }
 
     /// Reads the state from a file that [`save`](Self::save) wrote, onto this state's device and in
