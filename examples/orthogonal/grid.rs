@@ -34,7 +34,12 @@ pub fn measure(
     device: &Device,
     claims: &mut Claims,
 ) -> Result<()> {
-    if settings.quick || !settings.only.is_empty() {
+    if !settings.only.is_empty() {
+        return Ok(());
+    }
+    let claim = format!("grid: worst | |Jx| / |x| - 1 | ({name})");
+    if settings.quick {
+        claims.check(claim, "<= 2e-6", "-", false);
         return Ok(());
     }
     device.seed(settings.seed);
@@ -48,7 +53,6 @@ pub fn measure(
     println!("{}", table(&["layer", "mean - 1", "deviation", "worst"], &lines));
     // A NaN stays.
     let worst = cells.iter().fold(0.0, |max, c| if c.worst <= max { max } else { c.worst });
-    let claim = format!("grid: worst | |Jx| / |x| - 1 | ({name})");
     claims.check(claim, "<= 2e-6", format!("{worst:.1e}"), worst <= 2e-6);
     run.write_json(&format!("grid-{}.json", name.replace(':', "-")), &cells)
 }
