@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use burn::tensor::{Device, Distribution, Tensor};
 use firebrick_harness::claims::table;
+use rayon::prelude::*;
 
 const WARM_UP: usize = 3;
 const REPEATS: usize = 20;
@@ -74,16 +75,8 @@ impl Machine {
         let random = || Tensor::<2>::random([n, n], Distribution::Default, &device);
         let (a, b) = (random(), random());
         let matmul = best(|| drop(a.clone().matmul(b.clone())));
-        let source = vec![1.0f32; 16 << 20];
-        let mut target = vec![0.0f32; 16 << 20];
-        let copy = best(|| {
-            target.copy_from_slice(std::hint::black_box(&source));
-            std::hint::black_box(&mut target);
-        });
-        Self {
-            bytes_per_second: 2.0 * 4.0 * source.len() as f64 / copy,
-            operations_per_second: 2.0 * (n as f64).powi(3) / matmul,
-        }
+        let bytes_per_second = bandwidth();
+        Self { bytes_per_second, operations_per_second: 2.0 * (n as f64).powi(3) / matmul }
     }
 
     /// The larger of bytes over bandwidth and operations over peak.
@@ -91,6 +84,29 @@ impl Machine {
         let seconds = (bytes / self.bytes_per_second).max(operations / self.operations_per_second);
         Duration::from_secs_f64(seconds)
     }
+}
+
+/// Bytes per second of memory, on all threads of the run: the better of a copy (2 accesses per
+/// element) and an update in place (3), because which of them is limited by memory alone depends on
+/// the machine.
+fn bandwidth() -> f64 {
+    const LEN: usize = 16 << 20;
+    const PART: usize = 1 << 16;
+    let source = vec![1.0f32; LEN];
+    let mut target = vec![0.0f32; LEN];
+    let mut pass = |work: fn(&mut [f32], &[f32])| {
+        best(|| {
+            let source = std::hint::black_box(&source);
+            let parts = target.par_chunks_mut(PART).zip(source.par_chunks(PART));
+            parts.for_each(|(target, source)| work(target, source));
+            std::hint::black_box(&mut target);
+        })
+    };
+    let copy = pass(|target, source| target.copy_from_slice(source));
+    let update = pass(|target, source| {
+        target.iter_mut().zip(source).for_each(|(target, source)| *target += source);
+    });
+    4.0 * LEN as f64 * (2.0 / copy).max(3.0 / update)
 }
 
 fn best(mut work: impl FnMut()) -> f64 {
