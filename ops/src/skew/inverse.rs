@@ -13,10 +13,9 @@ use super::{identity, induced_norm, read};
 /// converges quadratically from this start, in the number of steps that the condition number asks for;
 /// the two norms are read back once, and entries that are not finite are reported.
 ///
-/// [`elimination::inverse`](crate::elimination::inverse) reads nothing back, needs no bound and is three
-/// to six times as fast from 256 rows on. But it does not exchange rows: in 32 bits its columns are off
-/// by 4e-2 for a Cayley map of 64 rows with entries of 100, where this iteration keeps 4e-6. A retraction
-/// has to be orthogonal for every parameter, and at 16 rows this is three times faster.
+/// [`elimination::inverse`](crate::elimination::inverse) reads nothing back and needs no bound, but it
+/// does not exchange rows: with entries around 100 it loses most digits of 32 bits, which this
+/// iteration keeps. A retraction has to be orthogonal for every parameter.
 ///
 /// One last step of the same form is recorded for automatic differentiation with `X` held fixed. Its
 /// value is the inverse, and its derivative `-X dM X` is the derivative of the inverse, so the gradient

@@ -56,7 +56,7 @@ impl ExponentialFamily {
                     (weight.clone() - largest.clone(), largest)
                 });
                 let (beside, largest): (Vec<_>, Vec<_>) = beside.unzip();
-                (sum(beside) + (sum(largest) - 1.0)).log1p() + shift
+                log1p(sum(beside) + (sum(largest) - 1.0)) + shift
             }
         }
     }
@@ -310,6 +310,19 @@ fn sum<const D: usize>(terms: Vec<Tensor<D>>) -> Tensor<D> {
     terms.into_iter().reduce(|sum, term| sum + term).expect("there are at least two levels")
 }
 
+/// `ln(1 + x)` for `x >= 0` with all its digits: on some devices `Tensor::log1p` is the logarithm of
+/// a rounded sum.
+fn log1p<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    // ln(1 + x) = 2 artanh(t); where x < 1/4 nine terms reach 64 bits.
+    let t = x.clone() / (x.clone() + 2.0);
+    let square = t.clone().square();
+    let series = (0..9).rev().fold(x.zeros_like(), |sum, term| {
+        sum * square.clone() + 1.0 / (2.0 * f64::from(term) + 1.0)
+    });
+    let small = x.clone().lower_scalar(0.25);
+    x.log1p().mask_where(small, series * t * 2.0)
+}
+
 /// 1 where the mask holds, else 0.
 fn indicator<const D: usize>(mask: Tensor<D, Bool>, dtype: DType) -> Tensor<D> {
     let ones = mask.float();
@@ -325,4 +338,25 @@ pub(super) fn below_one<const D: usize>(noise: Tensor<D>) -> Tensor<D> {
         _ => 1.0 - 2f64.powi(-8),
     };
     noise.clamp_max(largest)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_partitions_near_zero_keep_their_digits() {
+        let family = ExponentialFamily::Levels(FiniteLevels::new(vec![0.0, 1.0], vec![1.0, 1.0]));
+        let thetas = [-0.5f64, -1.3, -1.4, -2.0, -7.8125, -30.0];
+        for (dtype, tolerance) in [(DType::F32, 1e-6), (DType::F64, 1e-14)] {
+            let theta = Tensor::<1>::from_data(thetas, (&burn::tensor::Device::flex(), dtype));
+            let found = family.log_partition(theta).into_data();
+            for (found, theta) in found.iter::<f64>().zip(thetas) {
+                let expected = theta.exp().ln_1p();
+                let error = (found - expected).abs() / expected;
+                assert!(error <= tolerance, "{theta} in {dtype:?}: {found}, expected {expected}");
+            }
+        }
+    }
 }
