@@ -18,7 +18,7 @@ fn within_a_minute(work: impl FnOnce() + Send + 'static) {
     });
     match receiver.recv_timeout(Duration::from_secs(60)) {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("the backward pass is blocked"),
-        _ => thread.join().unwrap(),
+        _ => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
     }
 }
 
