@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`classifier`] | what a training loop needs to know of a network |
 //! | [`deq`] | deep equilibrium blocks: layers whose output is a fixed point, with exact implicit gradients |
+//! | [`graph`] | graph convolutions and attention, networks of them, batches of graphs |
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching |
 //! | [`mlp`] | multilayer perceptron |
 //! | [`orthogonal`] | exactly orthogonal convolutions and linear layers, layers to compare them with, spectra |
@@ -14,6 +15,7 @@
 pub mod classifier;
 pub mod deq;
 mod error;
+pub mod graph;
 pub mod losses;
 pub mod mlp;
 pub mod orthogonal;
