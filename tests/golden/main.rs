@@ -11,6 +11,7 @@ mod case;
 mod devices;
 mod efld;
 mod label_noise;
+mod local_augmentation;
 mod momentum;
 mod orthogonal;
 mod orthogonal_alternatives;
@@ -145,6 +146,21 @@ fn adai_across_devices() {
             .into_iter()
             .collect()
     });
+}
+
+#[test]
+fn graph_cvae() {
+    device_kind("graph_cvae", local_augmentation::cvae);
+}
+
+#[test]
+fn graph_grand() {
+    device_kind("graph_grand", local_augmentation::grand);
+}
+
+#[test]
+fn graph_uscore() {
+    device_kind("graph_uscore", local_augmentation::uscore);
 }
 
 #[test]

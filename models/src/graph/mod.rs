@@ -1,0 +1,3 @@
+//! Graph neural networks.
+
+pub mod local_augmentation;
