@@ -338,6 +338,49 @@ pub enum DatasetError {
         found: String,
     },
 
+    /// A graph names a node that it does not have.
+    #[error("{place}: {list} {index}: expected a node below {num_nodes}, found {node}")]
+    NodeOutOfRange {
+        /// The graph or its file.
+        place: String,
+        /// The list in which it stands, as in "source".
+        list: &'static str,
+        /// Position in the list.
+        index: usize,
+        /// The node as it stands there.
+        node: usize,
+        /// Number of nodes.
+        num_nodes: usize,
+    },
+
+    /// A list that belongs to a graph is too long or too short.
+    #[error("{place}: {list}: expected {expected}, found {found}")]
+    GraphLength {
+        /// The graph or its file.
+        place: String,
+        /// The list.
+        list: &'static str,
+        /// Length it must have.
+        expected: usize,
+        /// Length it has.
+        found: usize,
+    },
+
+    /// A value that belongs to a graph is not allowed.
+    #[error("{place}: {list} {index}: expected {expected}, found {found}")]
+    GraphValue {
+        /// The graph or its file.
+        place: String,
+        /// The list in which it stands, as in "weight".
+        list: &'static str,
+        /// Position in the list.
+        index: usize,
+        /// The rule.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+
     /// The parts of a split need more samples than there are.
     #[error("split: expected parts of at most {available} samples together, found {requested}")]
     SplitTooLarge {

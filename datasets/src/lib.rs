@@ -10,6 +10,7 @@
 //! | a Gaussian mixture of known difficulty | [`GaussianMixtureConfig`] |
 //! | CIFAR-10 and CIFAR-100 | [`cifar::load_cifar10`], [`cifar::load_cifar100`] |
 //! | one signal patch among noise patches, with large and small margins | [`SignalPatchesConfig`] |
+//! | graphs: your own, embedded, random | [`graph`] |
 //! | your own images or vectors, checked | [`ImageSet::new`], [`FeatureSet::new`] |
 //! | labels with a known share of errors | [`LabelNoise`], [`NoisyLabels`] |
 //! | labels from a text or CSV file | [`label_file::read`] |
@@ -53,6 +54,7 @@ pub mod cifar;
 pub mod digits;
 pub mod error;
 pub mod features;
+pub mod graph;
 pub mod idx;
 pub mod images;
 pub mod label_file;
@@ -66,6 +68,7 @@ pub mod split;
 pub use digits::digits;
 pub use error::DatasetError;
 pub use features::FeatureSet;
+pub use graph::GraphData;
 pub use images::ImageSet;
 pub use mixture::GaussianMixtureConfig;
 pub use noise::{LabelNoise, NoisyLabels};

@@ -23,6 +23,16 @@ pub(crate) enum Use {
     Mixture,
     /// Signal and noise patches; the stream says which part of them.
     Patches,
+    /// Random graphs; the stream says which part of them.
+    Graph,
+    /// Training, validation and test nodes of a graph; the stream is the class, or all that is left.
+    NodeSplit,
+    /// Neighbor sampling; the stream is the batch.
+    Neighbors,
+    /// Pairs of nodes without an entry.
+    NonEdges,
+    /// Division of a graph's edges into parts.
+    LinkSplit,
 }
 
 impl Use {
@@ -36,6 +46,11 @@ impl Use {
             Self::Split => b"split   ",
             Self::Mixture => b"mixture ",
             Self::Patches => b"patches ",
+            Self::Graph => b"graph   ",
+            Self::NodeSplit => b"nodes   ",
+            Self::Neighbors => b"neighbor",
+            Self::NonEdges => b"nonedges",
+            Self::LinkSplit => b"links   ",
         }
     }
 }
