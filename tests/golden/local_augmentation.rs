@@ -15,7 +15,8 @@ use crate::Target;
 use crate::case::{Case, Failure, Tolerance};
 
 const VALUES: Tolerance = Tolerance { absolute: 1e-6, relative: 1e-5, scaled: false };
-const GRADIENTS: Tolerance = Tolerance { absolute: 1e-6, relative: 1e-4, scaled: false };
+/// The reference ran in 32 bits: the gradient of a bias before a normalization is 0, and there 2e-6.
+const GRADIENTS: Tolerance = Tolerance { absolute: 1e-5, relative: 1e-4, scaled: false };
 
 fn tensor<const D: usize>(case: &Case, target: &Target, name: &str) -> Result<Tensor<D>, Failure> {
     let (values, shape) = case.values::<D>(name)?;

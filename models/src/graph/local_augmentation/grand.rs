@@ -16,13 +16,16 @@
 //! 2020; S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022.
 
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::tensor::activation::{log_softmax, relu};
-use burn::tensor::{Device, Tensor, TensorData, assert_shape};
+use burn::tensor::{Device, Tensor, assert_shape};
+use firebrick_ops::sparse::{Features, Operator};
 
-use super::StepDropout;
+use super::dropout::check_rate;
 use super::init::Start;
+use super::network::{check_inputs, ids};
+use super::{AugmentedNetwork, DropoutMasks, PreparedGraph};
 
 /// Settings of [`Grand`].
 ///
@@ -77,10 +80,7 @@ impl GrandConfig {
              got {num_features}, {num_classes} and {hidden}"
         );
         let rates = [self.node_dropout, self.input_dropout, self.hidden_dropout];
-        assert!(
-            rates.iter().all(|rate| (0.0..1.0).contains(rate)),
-            "GrandConfig: dropout rates must be in [0, 1), got {rates:?}"
-        );
+        rates.iter().for_each(|&rate| check_rate("GrandConfig", rate));
         let norm = |columns| self.batch_norm.then(|| BatchNormConfig::new(columns).init(device));
         let mut start = Start::new(self.seed, *b"la-grand", device);
         Grand {
@@ -111,31 +111,30 @@ pub struct Grand {
 }
 
 impl Grand {
-    /// Drops nodes and propagates; `step` applies `A` once, and `dropout` is `None` in evaluation.
-    ///
-    /// `place` tells apart the draws of one training step.
+    /// Drops nodes and propagates; `masks` is `None` in evaluation.
     ///
     /// # Shapes
     /// - features: `[nodes, features]`
     /// - output: `[nodes, features]`
+    ///
+    /// # Panics
+    /// If the number of nodes is not that of the operator.
     pub fn propagate(
         &self,
+        operator: &Operator,
         features: Tensor<2>,
-        dropout: Option<&StepDropout>,
-        place: u64,
-        step: impl Fn(Tensor<2>) -> Tensor<2>,
+        masks: Option<&DropoutMasks>,
     ) -> Tensor<2> {
         let rate = self.rates[0];
-        let features = match dropout {
-            Some(dropout) => {
-                let kept = dropout.with_rate(rate).rows(features.dims()[0], 3 * place);
-                let kept = TensorData::new(kept, [features.dims()[0], 1]);
-                let device = features.device().without_autodiff();
-                drop_nodes(features.clone(), Tensor::from_data(kept, (&device, features.dtype())))
+        let features = match masks {
+            Some(masks) => {
+                let ([nodes, _], device) = (features.dims(), features.device().without_autodiff());
+                let kept = masks.rows(nodes, rate, 0, &device, features.dtype());
+                drop_nodes(features, kept)
             }
             None => features * (1.0 - rate),
         };
-        mixed_order_propagation(features, self.order, step)
+        mixed_order_propagation(operator, features, self.order)
     }
 
     /// Log-probabilities of the classes, from propagated features.
@@ -146,18 +145,11 @@ impl Grand {
     ///
     /// # Panics
     /// If the number of features is another.
-    pub fn forward(
-        &self,
-        propagated: Tensor<2>,
-        dropout: Option<&StepDropout>,
-        place: u64,
-    ) -> Tensor<2> {
+    pub fn forward(&self, propagated: Tensor<2>, masks: Option<&DropoutMasks>) -> Tensor<2> {
         let features = self.input.weight.dims()[0];
         assert_shape!(propagated, [_, features]);
-        let dropped = |x: Tensor<2>, layer: usize| match dropout {
-            Some(dropout) => {
-                dropout.with_rate(self.rates[layer]).apply(x, 3 * place + layer as u64)
-            }
+        let dropped = |x: Tensor<2>, layer: usize| match masks {
+            Some(masks) => masks.apply(x, self.rates[layer], layer as u64),
             None => x,
         };
         let normed = |x: Tensor<2>, norm: &Option<BatchNorm>| match norm {
@@ -167,6 +159,24 @@ impl Grand {
         let input = dropped(normed(propagated, &self.input_norm), 1);
         let hidden = normed(relu(self.input.forward(input)), &self.hidden_norm);
         log_softmax(self.output.forward(dropped(hidden, 2)), 1)
+    }
+}
+
+impl AugmentedNetwork for Grand {
+    /// One matrix at a time: the real one or a generated one.
+    fn log_probabilities(
+        &self,
+        graph: &PreparedGraph,
+        inputs: &[Features],
+        masks: Option<&DropoutMasks>,
+    ) -> Tensor<2> {
+        check_inputs("Grand", 1, inputs);
+        let features = inputs[0].clone().into_dense();
+        self.forward(self.propagate(&graph.operator, features, masks), masks)
+    }
+
+    fn first_group(&self) -> Vec<ParamId> {
+        ids(&self.input)
     }
 }
 
@@ -185,31 +195,39 @@ pub fn drop_nodes(features: Tensor<2>, kept: Tensor<2>) -> Tensor<2> {
     features * kept
 }
 
-/// The mean of the powers 0 to `order` of a propagation `step`, applied to `features`.
+/// The mean of the powers 0 to `order` of the operator, applied to `features`.
 ///
 /// # Shapes
 /// - features: `[nodes, features]`
 /// - output: `[nodes, features]`
 ///
+/// # Panics
+/// If the number of nodes is not that of the operator.
+///
 /// # Example
 /// ```
 /// use burn::tensor::{Device, Tensor};
 /// use firebrick_models::graph::local_augmentation::mixed_order_propagation;
+/// use firebrick_ops::sparse::{Graph, Normalization};
 ///
-/// let features = Tensor::<2>::ones([3, 2], &Device::flex());
-/// // 1/3 (1 + 2 + 4)
-/// let mean = mixed_order_propagation(features, 2, |x| x * 2.0).into_data();
-/// assert!(mean.iter::<f32>().all(|value| (value - 7.0 / 3.0).abs() < 1e-6));
+/// let device = Device::flex();
+/// let pair = Graph::from_entries(2, &[0, 1], &[1, 0])?;
+/// let operator = Normalization::GCN.unweighted(&pair, &device);
+/// let features = Tensor::<2>::from_data([[1.0], [0.0]], &device);
+/// // 1/2 ([1, 0] + [1/2, 1/2])
+/// let mean = mixed_order_propagation(&operator, features, 1).into_data();
+/// assert_eq!(mean.iter::<f32>().map(|x| (4.0 * x).round()).collect::<Vec<_>>(), [3.0, 1.0]);
+/// # Ok::<(), firebrick_ops::sparse::GraphError>(())
 /// ```
 pub fn mixed_order_propagation(
+    operator: &Operator,
     features: Tensor<2>,
     order: usize,
-    step: impl Fn(Tensor<2>) -> Tensor<2>,
 ) -> Tensor<2> {
     let mut power = features.clone();
     let mut sum = features;
     for _ in 0..order {
-        power = step(power);
+        power = operator.apply(power);
         sum = sum + power.clone();
     }
     sum * (1.0 / (order + 1) as f64)
@@ -218,6 +236,7 @@ pub fn mixed_order_propagation(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use firebrick_ops::sparse::{Graph, Normalization};
 
     fn network(batch_norm: bool) -> Grand {
         GrandConfig::new(3, 2)
@@ -229,34 +248,35 @@ mod tests {
 
     #[test]
     fn evaluation_scales_rows_and_training_drops_them_whole() {
-        let grand = network(false);
-        let ones = || Tensor::<2>::ones([50, 3], &Device::flex());
-        let evaluated = grand.propagate(ones(), None, 0, |x| x).into_data();
-        assert!(evaluated.iter::<f32>().all(|value| (value - 0.5).abs() < 1e-6));
-        let dropout = StepDropout::new(0.5, 0, 0);
-        let trained = grand.propagate(ones(), Some(&dropout), 0, |x| x).into_data();
-        let trained: Vec<f32> = trained.iter().collect();
-        assert!(trained.chunks(3).all(|row| row == [0.0; 3] || row == [1.0; 3]));
-        assert!(trained.contains(&0.0) && trained.contains(&1.0));
-        let other = grand.propagate(ones(), Some(&dropout), 1, |x| x).into_data();
-        assert_ne!(trained, other.iter::<f32>().collect::<Vec<_>>());
+        let (grand, device) = (network(false), Device::flex());
+        // Without edges every node keeps to itself.
+        let graph = Graph::from_entries::<usize>(50, &[], &[]).expect("no entries");
+        let operator = Normalization::GCN.unweighted(&graph, &device);
+        let run = |masks: Option<&DropoutMasks>| -> Vec<f32> {
+            let ones = Tensor::ones([50, 3], &device);
+            grand.propagate(&operator, ones, masks).into_data().iter().collect()
+        };
+        assert!(run(None).iter().all(|value| (value - 0.5).abs() < 1e-6));
+        let trained = run(Some(&DropoutMasks::new(0, 0)));
+        let dropped = trained.chunks(3).filter(|row| *row == [0.0; 3]).count();
+        let whole = |row: &[f32]| row.iter().all(|value| (value - 1.0).abs() < 1e-6);
+        assert_eq!(dropped + trained.chunks(3).filter(|row| whole(row)).count(), 50);
+        assert!((5..45).contains(&dropped), "{dropped}");
+        assert_ne!(trained, run(Some(&DropoutMasks::new(0, 1))));
     }
 
     #[test]
     fn rows_of_the_output_are_log_probabilities_with_and_without_normalization() {
         for batch_norm in [false, true] {
-            let output = network(batch_norm).forward(
-                Tensor::ones([5, 3], &Device::flex().autodiff()),
-                Some(&StepDropout::new(0.5, 0, 0)),
-                0,
-            );
+            let ones = Tensor::ones([5, 3], &Device::flex().autodiff());
+            let output = network(batch_norm).forward(ones, Some(&DropoutMasks::new(0, 0)));
             let sums = output.exp().sum_dim(1).into_data();
             assert!(sums.iter::<f32>().all(|sum| (sum - 1.0).abs() < 1e-5));
         }
     }
 
     #[test]
-    #[should_panic(expected = "dropout rates must be in [0, 1)")]
+    #[should_panic(expected = "dropout must be in [0, 1), got 1")]
     fn refuses_to_drop_all_nodes() {
         GrandConfig::new(3, 2).with_node_dropout(1.0).init(&Device::flex());
     }

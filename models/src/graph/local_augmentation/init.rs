@@ -2,8 +2,10 @@
 
 use burn::module::Param;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use firebrick_ops::noise::NoiseKey;
+
+use super::gcn::ConvolutionStart;
 
 /// Draws layer after layer from one seed, on the host, so that every device gets the same.
 pub(super) struct Start<'a> {
@@ -27,17 +29,51 @@ impl<'a> Start<'a> {
         layer
     }
 
+    /// A graph convolution.
+    pub fn convolution(
+        &mut self,
+        inputs: usize,
+        outputs: usize,
+        start: ConvolutionStart,
+    ) -> Linear {
+        let mut layer = LinearConfig::new(inputs, outputs).init(self.device);
+        let (weight, bias) = match start {
+            ConvolutionStart::Glorot => {
+                let bound = (6.0 / (inputs + outputs) as f64).sqrt();
+                let bias = Tensor::zeros([outputs], self.device);
+                (self.uniform([inputs, outputs], bound), bias)
+            }
+            ConvolutionStart::Published => {
+                let size = 1.0 / (outputs as f64).sqrt();
+                (self.normal([inputs, outputs], size), self.normal([outputs], size))
+            }
+        };
+        layer.weight = Param::from_tensor(weight);
+        layer.bias = Some(Param::from_tensor(bias));
+        layer
+    }
+
+    /// Normal values with standard deviation `size` around `-size`.
+    fn normal<const D: usize>(&mut self, shape: [usize; D], size: f64) -> Tensor<D> {
+        let key = self.key();
+        (key.normal(shape, self.device, float_type(self.device)) - 1.0) * size
+    }
+
     /// Values uniform in `+-bound`.
     pub fn uniform<const D: usize>(&mut self, shape: [usize; D], bound: f64) -> Tensor<D> {
-        let Self { seed, purpose, drawn, device } = *self;
-        self.drawn += 1;
-        let key = NoiseKey { seed, purpose, stream: drawn, step: 0 };
-        let unit = key.uniform(shape, device, float_type(device));
+        let unit = self.key().uniform(shape, self.device, float_type(self.device));
         (unit * 2.0 - 1.0) * bound
+    }
+
+    /// The key of the next tensor.
+    fn key(&mut self) -> NoiseKey {
+        self.drawn += 1;
+        let Self { seed, purpose, drawn, .. } = *self;
+        NoiseKey { seed, purpose, stream: drawn, step: 0 }
     }
 }
 
 /// The float type of new tensors on a device.
-pub(super) fn float_type(device: &Device) -> burn::tensor::DType {
+pub(super) fn float_type(device: &Device) -> DType {
     Tensor::<1>::empty([0], device).dtype()
 }

@@ -12,6 +12,7 @@
 //! | the generator | [`NeighborCvae`] |
 //! | which generator to keep | [`agreement_score`] |
 //! | matrices for each step | [`LocalAugmenter`] |
+//! | networks that take them | [`AugmentedGcn`], [`AugmentedGcnii`], [`AugmentedSage`], [`Grand`] |
 //! | the loss | [`ConsistencyLoss`] |
 //!
 //! # References
@@ -25,9 +26,13 @@ mod consistency;
 mod cvae;
 mod dropout;
 mod error;
+mod gcn;
+mod gcnii;
 mod grand;
 mod init;
+mod network;
 mod pairs;
+mod sage;
 
 pub use agreement::{agreement_score, mutual_information};
 pub use augmenter::{LocalAugmenter, LocalAugmenterConfig};
@@ -39,7 +44,11 @@ pub use cvae::{
     CvaeOutput, NeighborCvae, NeighborCvaeConfig, NeighborDecoder, NeighborEncoder, Reconstruction,
     normalize_rows,
 };
-pub use dropout::StepDropout;
+pub use dropout::DropoutMasks;
 pub use error::AugmentationError;
+pub use gcn::{AugmentedGcn, AugmentedGcnConfig, ConvolutionStart};
+pub use gcnii::{AugmentedGcnii, AugmentedGcniiConfig};
 pub use grand::{Grand, GrandConfig, drop_nodes, mixed_order_propagation};
+pub use network::{AugmentedNetwork, PreparedGraph};
 pub use pairs::{NeighborPairs, PairBatch};
+pub use sage::{AugmentedSage, AugmentedSageConfig, SageLayer};
