@@ -11,10 +11,11 @@
 //! | [`orthogonal`] | drawing, completing and repairing orthogonal matrices on the host |
 //! | [`rows`] | sparse updates of a few rows of a large table |
 //! | [`skew`] | matrix exponential and Cayley map: from free numbers to orthogonal matrices |
+//! | [`sparse`] | graphs, sparse products, reductions over the neighbors of a node, sparse features |
 //! | [`spectrum`] | singular values of convolutions, on the host |
 //! | [`surrogate`] | a value with a gradient that is known in closed form |
 //!
-//! Everything runs on any Burn device; only kernels inside [`fused`] name a backend.
+//! Everything runs on any Burn device; only kernels inside [`fused`] and [`sparse`] name a backend.
 //!
 //! # Example
 //! ```
@@ -37,5 +38,6 @@ pub mod one_hot;
 pub mod orthogonal;
 pub mod rows;
 pub mod skew;
+pub mod sparse;
 pub mod spectrum;
 pub mod surrogate;
