@@ -5,9 +5,12 @@ use burn::nn::Linear;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Gradients, Int, Tensor, TensorData};
 use firebrick::models::graph::local_augmentation::{
-    BatchStatistics, ConsistencyLossConfig, NeighborCvae, NeighborCvaeConfig, agreement_score,
-    mutual_information, normalize_rows, sharpen,
+    AugmentedGcn, AugmentedGcnConfig, AugmentedGcnii, AugmentedGcniiConfig, AugmentedNetwork,
+    BatchStatistics, ConsistencyLossConfig, GrandConfig, NeighborCvae, NeighborCvaeConfig,
+    PreparedGraph, agreement_score, drop_nodes, mixed_order_propagation, mutual_information,
+    normalize_rows, sharpen,
 };
+use firebrick::ops::sparse::{Features, Graph};
 
 use serde_json::Value;
 
@@ -156,5 +159,152 @@ pub fn grand(case: &Case, target: &Target) -> Result<(), Failure> {
     case.compare_scalar("loss", value.clone(), VALUES)?;
     let gradient = logits.grad(&value.backward());
     let gradient = gradient.ok_or_else(|| Failure::new("logits: no gradient"))?;
-    case.compare("grad.logits", gradient, GRADIENTS)
+    case.compare("grad.logits", gradient, GRADIENTS)?;
+
+    let features = tensor::<2>(case, target, "X")?;
+    let [nodes, width] = features.dims();
+    let operator = graph(case, target, nodes)?.operator;
+    let identity = Tensor::<2>::eye(nodes, &target.device).cast(target.dtype);
+    case.compare("A_hat", operator.apply(identity), VALUES)?;
+    let order = case.usize("order")?;
+    let dropped = drop_nodes(features.clone(), tensor(case, target, "drop_mask")?);
+    let trained = mixed_order_propagation(&operator, dropped, order);
+    case.compare("prop_train", trained, VALUES)?;
+    let network = GrandConfig::new(width, case.usize("classes")?)
+        .with_order(order)
+        .with_node_dropout(case.f64("dropnode")?)
+        .init(&target.device);
+    case.compare("prop_eval", network.propagate(&operator, features, None), VALUES)
+}
+
+fn graph(case: &Case, target: &Target, nodes: usize) -> Result<PreparedGraph, Failure> {
+    let entries = case.indices("edge_index")?;
+    let (sources, targets) = entries.split_at(entries.len() / 2);
+    let graph = Graph::from_entries(nodes, sources, targets);
+    let graph = graph.map_err(|error| Failure::new(error.to_string()))?;
+    Ok(PreparedGraph::new(graph, (&target.device, target.dtype)))
+}
+
+/// The whole training loss of LA-GCN or LA-GCNII, and all gradients.
+pub fn lagcn(case: &Case, target: &Target) -> Result<(), Failure> {
+    let sizes = Sizes {
+        features: case.usize("features")?,
+        hidden: case.usize("hidden")?,
+        classes: case.usize("classes")?,
+        generated: case.usize("concat")?,
+    };
+    match case.optional("gcnii") {
+        None => {
+            let network = gcn_of(case, target, &sizes)?;
+            training_loss(case, target, &network, &gcn_layers(&network), &[])
+        }
+        Some(_) => {
+            let network = gcnii_of(case, target, &sizes)?;
+            let mut layers: Vec<_> = network.branches.iter().collect();
+            layers.push(&network.output);
+            let name = |(index, layer)| (format!("fcs.{index}"), layer);
+            let layers: Vec<_> = layers.into_iter().enumerate().map(name).collect();
+            let convolutions = network.convolutions.iter().enumerate();
+            let convolutions: Vec<_> = convolutions
+                .map(|(index, weight)| (format!("convs.{index}.weight"), weight))
+                .collect();
+            training_loss(case, target, &network, &layers, &convolutions)
+        }
+    }
+}
+
+struct Sizes {
+    features: usize,
+    hidden: usize,
+    classes: usize,
+    generated: usize,
+}
+
+fn gcn_layers(network: &AugmentedGcn) -> Vec<(String, &Linear)> {
+    let branches = network.branches.iter().enumerate();
+    let branches = branches.map(|(index, layer)| (format!("gcn1_list.{index}"), layer));
+    branches.chain([("gc2".to_string(), &network.output)]).collect()
+}
+
+fn gcn_of(case: &Case, target: &Target, sizes: &Sizes) -> Result<AugmentedGcn, Failure> {
+    let mut network = AugmentedGcnConfig::new(sizes.features, sizes.classes)
+        .with_hidden(sizes.hidden)
+        .with_generated(sizes.generated)
+        .init(&target.device);
+    for (index, layer) in network.branches.iter_mut().enumerate() {
+        linear(case, target, layer, &format!("gcn1_list.{index}"))?;
+    }
+    linear(case, target, &mut network.output, "gc2")?;
+    Ok(network)
+}
+
+fn gcnii_of(case: &Case, target: &Target, sizes: &Sizes) -> Result<AugmentedGcnii, Failure> {
+    let number = |field: &str| {
+        let value = case.field("gcnii", field)?;
+        value.as_f64().ok_or_else(|| Failure::new(format!("gcnii.{field}: no number: {value}")))
+    };
+    let layers = number("layers")? as usize;
+    let mut network = AugmentedGcniiConfig::new(sizes.features, sizes.classes)
+        .with_hidden(sizes.hidden)
+        .with_generated(sizes.generated)
+        .with_layers(layers)
+        .with_alpha(number("alpha")?)
+        .with_lambda(number("lamda")?)
+        .init(&target.device);
+    for (index, layer) in network.branches.iter_mut().enumerate() {
+        linear(case, target, layer, &format!("fcs.{index}"))?;
+    }
+    for (index, weight) in network.convolutions.iter_mut().enumerate() {
+        *weight = param(case, target, &format!("convs.{index}.weight"))?;
+    }
+    linear(case, target, &mut network.output, &format!("fcs.{}", sizes.generated + 1))?;
+    Ok(network)
+}
+
+fn training_loss(
+    case: &Case,
+    target: &Target,
+    network: &impl AugmentedNetwork,
+    layers: &[(String, &Linear)],
+    weights: &[(String, &Param<Tensor<2>>)],
+) -> Result<(), Failure> {
+    let features = tensor::<2>(case, target, "X")?;
+    let [nodes, width] = features.dims();
+    let graph = graph(case, target, nodes)?;
+    let drawn = tensor::<4>(case, target, "aug")?;
+    let [samples, generated, ..] = drawn.dims();
+    let matrix = |sample: usize, index: usize| {
+        let part = drawn.clone().narrow(0, sample, 1).narrow(1, index, 1);
+        Features::Dense(part.reshape([nodes, width]))
+    };
+    let outputs = (0..samples).map(|sample| {
+        let mut inputs: Vec<_> = (0..generated).map(|index| matrix(sample, index)).collect();
+        inputs.push(features.clone().into());
+        network.log_probabilities(&graph, &inputs, None)
+    });
+    let logs: Tensor<3> = Tensor::stack(outputs.collect(), 0);
+    case.compare("log_probs", logs.clone(), VALUES)?;
+
+    let loss = ConsistencyLossConfig::new()
+        .with_temperature(case.f64("temperature")?)
+        .with_weight(case.f64("lam")?)
+        .init();
+    let (train, labels) = (case.indices("train_idx")?, case.indices("y")?);
+    let labels: Vec<usize> = train.iter().map(|&node| labels[node]).collect();
+    let output = loss.forward(logs, target.integers(&train), target.integers(&labels));
+    case.compare_scalar("loss_sup", output.supervised.clone(), VALUES)?;
+    case.compare_scalar("loss_consistency", output.consistency.clone(), VALUES)?;
+    let total = output.total();
+    case.compare_scalar("loss", total.clone(), VALUES)?;
+
+    let gradients = total.backward();
+    for (name, layer) in layers {
+        gradient(case, &gradients, &layer.weight, &format!("{name}.weight"))?;
+        let bias = layer.bias.as_ref().ok_or_else(|| Failure::new(format!("{name}: no bias")))?;
+        gradient(case, &gradients, bias, &format!("{name}.bias"))?;
+    }
+    for (name, weight) in weights {
+        gradient(case, &gradients, weight, name)?;
+    }
+    Ok(())
 }

@@ -159,6 +159,11 @@ fn graph_grand() {
 }
 
 #[test]
+fn graph_lagcn() {
+    device_kind("graph_lagcn", local_augmentation::lagcn);
+}
+
+#[test]
 fn graph_uscore() {
     device_kind("graph_uscore", local_augmentation::uscore);
 }
