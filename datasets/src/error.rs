@@ -381,6 +381,54 @@ pub enum DatasetError {
         found: String,
     },
 
+    /// A pickled file holds something else than the citation networks' files, or is damaged.
+    #[error("{}: byte {offset}: expected {expected}, found {found}", file.display())]
+    Pickle {
+        /// The file.
+        file: PathBuf,
+        /// Where in the file the object or the instruction starts.
+        offset: usize,
+        /// What should stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+
+    /// A line of a text file is not what it should be.
+    #[error("{}: line {line}: expected {expected}, found {found}", file.display())]
+    TextLine {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What should stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+
+    /// A file is larger than any that is read.
+    #[error("{}: expected at most {limit} bytes, found {found}", file.display())]
+    FileTooLarge {
+        /// The file.
+        file: PathBuf,
+        /// The largest number of bytes that is read.
+        limit: u64,
+        /// Bytes that are there at least, after decompression.
+        found: u64,
+    },
+
+    /// Features are needed of nodes whose features the files do not have.
+    #[error("{place}: expected features of all {nodes} nodes, found none of the nodes {missing}")]
+    MissingFeatures {
+        /// The data set.
+        place: String,
+        /// Number of nodes.
+        nodes: usize,
+        /// The nodes without features.
+        missing: String,
+    },
+
     /// The parts of a split need more samples than there are.
     #[error("split: expected parts of at most {available} samples together, found {requested}")]
     SplitTooLarge {

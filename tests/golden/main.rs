@@ -15,6 +15,7 @@ mod local_augmentation;
 mod momentum;
 mod orthogonal;
 mod orthogonal_alternatives;
+mod planetoid;
 mod sop;
 
 use case::{Case, Failure, cases_of};
@@ -211,6 +212,17 @@ fn ortho_linear() {
 #[test]
 fn ortho_skew_maps() {
     device_kind("ortho_skew_maps", orthogonal::skew_maps);
+}
+
+/// Needs the data sets themselves, which are not in the repository.
+#[test]
+fn planetoid_checks() {
+    match planetoid::folder() {
+        Some(_) => host_kind("planetoid_checks", planetoid::checks),
+        None => {
+            println!("planetoid_checks: skipped: FIREBRICK_DATA names no folder with data sets")
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | your own graph, checked | [`GraphData::new`] |
 //! | a small real graph without any file | [`karate_club()`] |
+//! | Cora, Citeseer, Pubmed and data sets in their form | [`planetoid::load`] |
 //! | random graphs with planted communities | [`StochasticBlockModelConfig`] |
 //! | a random citation network with words as features and the usual split | [`CitationNetworkConfig`] |
 //!
@@ -14,6 +15,7 @@ mod block_model;
 mod citation;
 mod data;
 mod karate;
+pub mod planetoid;
 mod rows;
 mod split;
 
