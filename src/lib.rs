@@ -13,6 +13,7 @@
 //! | EFLD: SGLD, noisy sign-SGD, noisy quantized SGD | [`optimizers::efld`] | Banerjee, Chen, Li, Zhou |
 //! | Generalization bounds measured along such a run | [`generalization`] | Banerjee, Chen, Li, Zhou |
 //! | Gradient descent with and without momentum on one network | [`momentum`], [`optimizers::averaged_momentum`] | Jelassi, Li |
+//! | LA-GCN and others: local augmentation of graph networks | [`models::graph::local_augmentation`], [`graph::local_augmentation`] | Liu, Ying, Dong, Li, Xu, Rong, Zhao, Huang, Wu |
 //! | SC-Fac: exactly orthogonal convolutions and linear layers | [`models::orthogonal`] | Su, Byeon, Huang |
 //! | Cayley, BCOP, AOC, SOC, RKO, SVCM, Björck, Householder: orthogonal layers to compare with | [`models::orthogonal::alternatives`] | Trockman, Kolter; Li et al.; Boissin et al.; Singla, Feizi; Sedghi et al. |
 //!
@@ -41,6 +42,7 @@
 pub mod data;
 pub mod device;
 pub mod generalization;
+pub mod graph;
 pub mod label_noise;
 pub mod momentum;
 #[cfg(feature = "train")]

@@ -5,6 +5,7 @@
 //! | [`classifier`] | what a training loop needs to know of a network |
 //! | [`deq`] | deep equilibrium blocks: layers whose output is a fixed point, with exact implicit gradients |
 //! | [`graph`] | graph convolutions and attention, networks of them, batches of graphs |
+//! | [`graph`] | graph neural networks |
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching |
 //! | [`mlp`] | multilayer perceptron |
 //! | [`orthogonal`] | exactly orthogonal convolutions and linear layers, layers to compare them with, spectra |

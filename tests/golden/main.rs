@@ -13,6 +13,7 @@ mod devices;
 mod efld;
 mod graphs;
 mod label_noise;
+mod local_augmentation;
 mod momentum;
 mod orthogonal;
 mod orthogonal_alternatives;
@@ -228,6 +229,26 @@ fn graph_sage() {
 #[test]
 fn graph_sgc() {
     device_kind("graph_sgc", graphs::sgc);
+}
+
+#[test]
+fn graph_cvae() {
+    device_kind("graph_cvae", local_augmentation::cvae);
+}
+
+#[test]
+fn graph_grand() {
+    device_kind("graph_grand", local_augmentation::grand);
+}
+
+#[test]
+fn graph_lagcn() {
+    device_kind("graph_lagcn", local_augmentation::lagcn);
+}
+
+#[test]
+fn graph_uscore() {
+    device_kind("graph_uscore", local_augmentation::uscore);
 }
 
 #[test]

@@ -67,3 +67,6 @@ pub use sgc::{SgcConv, SgcConvConfig};
 
 #[cfg(test)]
 mod tests;
+//! Graph neural networks.
+
+pub mod local_augmentation;

@@ -1,0 +1,3 @@
+//! Studies on graphs.
+
+pub mod local_augmentation;
