@@ -14,6 +14,7 @@ mod label_noise;
 mod momentum;
 mod orthogonal;
 mod orthogonal_alternatives;
+mod residual_flow;
 mod sop;
 
 use case::{Case, Failure, cases_of};
@@ -185,6 +186,11 @@ fn ortho_conv_transpose2d() {
 #[test]
 fn ortho_linear() {
     device_kind("ortho_linear", orthogonal::linear);
+}
+
+#[test]
+fn ortho_residual_flow() {
+    device_kind("ortho_residual_flow", residual_flow::estimators);
 }
 
 #[test]
