@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Tensor};
 use firebrick::models::generative::residual_flow::{
-    InverseConfig, Pullback, ResidualFunction, Roulette, Stopping, StoppingRule, exact_log_det,
+    InverseConfig, InverseMethod, Pullback, ResidualFunction, Roulette, Stopping, exact_log_det,
     invert, jacobian, neumann, power_series, truncated_log_det,
 };
 
@@ -187,10 +187,8 @@ impl Check<'_> {
     }
 
     fn inverse(&self) -> Result<(), Failure> {
-        let published = InverseConfig::new()
-            .with_absolute(1e-5)
-            .with_relative(1e-5)
-            .with_rule(StoppingRule::SquaredChange);
+        let published =
+            InverseConfig::new().with_tolerance(1e-5).with_method(InverseMethod::Published);
         let (y, shape) = self.case.values::<2>("y")?;
         let y = self.target.float(y, shape);
         let run = |config: &InverseConfig| {

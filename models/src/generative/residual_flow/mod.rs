@@ -75,7 +75,7 @@ pub use conv::ContractiveConvConfig;
 pub use estimator::{Estimator, LogDet, Probe, SeriesGradient, Terms};
 pub use exact::{exact_log_det, jacobian, truncated_log_det};
 pub use image_flow::{ImageFlow, ImageFlowConfig};
-pub use inverse::{Inverse, InverseConfig, StoppingRule, invert};
+pub use inverse::{Inverse, InverseConfig, InverseMethod, invert};
 pub use lip_swish::{LipSwish, LipSwishConfig};
 pub use logit::LogitTransform;
 pub use mlp::ContractiveMlpConfig;
@@ -85,3 +85,6 @@ pub use series::{NeumannEstimate, neumann, power_series, truncation_bias};
 pub use squeeze::{squeeze, unsqueeze};
 pub use step::{FlowOutput, FlowStep};
 pub use vector_flow::{VectorFlow, VectorFlowConfig};
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ pub fn power_series<const D: usize>(
 
 /// `(-1)^{k+1} / k c_k` of term `k = index + 1`.
 fn weight(index: usize, coefficient: f64) -> f64 {
-    let sign = if index % 2 == 0 { 1.0 } else { -1.0 };
+    let sign = if index.is_multiple_of(2) { 1.0 } else { -1.0 };
     sign * coefficient / (index + 1) as f64
 }
 
@@ -79,7 +79,7 @@ pub fn neumann<const D: usize>(
     let mut value = products(probe.clone().zeros_like(), probe.clone());
     for (index, &coefficient) in coefficients.iter().enumerate() {
         power = constant.apply(power);
-        let sign = if index % 2 == 0 { -1.0 } else { 1.0 };
+        let sign = if index.is_multiple_of(2) { -1.0 } else { 1.0 };
         sum = sum + power.clone().mul_scalar(sign * coefficient);
         value =
             value + products(power.clone(), probe.clone()).mul_scalar(weight(index, coefficient));
