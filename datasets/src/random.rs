@@ -23,6 +23,8 @@ pub(crate) enum Use {
     Mixture,
     /// Signal and noise patches; the stream says which part of them.
     Patches,
+    /// Points in the plane; the stream is the density.
+    Planar,
 }
 
 impl Use {
@@ -36,6 +38,7 @@ impl Use {
             Self::Split => b"split   ",
             Self::Mixture => b"mixture ",
             Self::Patches => b"patches ",
+            Self::Planar => b"planar  ",
         }
     }
 }
