@@ -89,12 +89,12 @@ impl ActNorm {
         let shape = batch.dims();
         assert!(!shape.contains(&0), "ActNorm: the batch must not be empty, got {shape:?}");
         let count: usize = shape.iter().product::<usize>() / shape[1];
-        let rows = batch.detach().swap_dims(0, 1).reshape([shape[1], count]);
+        let rows = batch.swap_dims(0, 1).reshape([shape[1], count]);
         let mean = rows.clone().mean_dim(1);
         let variance = (rows - mean.clone()).powi_scalar(2).mean_dim(1);
         let log_scale = variance.clamp_min(LEAST_VARIANCE).log().mul_scalar(-0.5);
         let like = |old: Tensor<1>, new: Tensor<2>| {
-            new.reshape([shape[1]]).set_require_grad(old.is_require_grad())
+            new.reshape([shape[1]]).detach().set_require_grad(old.is_require_grad())
         };
         Self {
             shift: self.shift.map(|old| like(old, mean.neg())),
@@ -142,7 +142,9 @@ mod tests {
     #[test]
     fn parameters_stay_trainable_after_the_fit() {
         let device = Device::flex().autodiff();
-        let norm = ActNormConfig::new(2).init(&device).fitted(Tensor::<2>::ones([4, 2], &device));
+        let norm = ActNormConfig::new(2)
+            .init(&device)
+            .fitted(Tensor::<2>::ones([4, 2], &device).require_grad());
         let (output, log_det) = norm.forward(Tensor::<2>::ones([4, 2], &device));
         let gradients = (output.sum() + log_det).backward();
         assert!(norm.shift.val().grad(&gradients).is_some());

@@ -116,7 +116,8 @@ mod tests {
         let input = grid(&device).require_grad();
         let (output, slopes) = activation.with_slopes(input.clone());
         let plain = activation.forward(input.clone());
-        assert!((plain - output.clone()).abs().max().into_scalar::<f64>() < 1e-15);
+        // Outputs reach 18.
+        assert!((plain - output.clone()).abs().max().into_scalar::<f64>() < 1e-14);
         let gradients = output.sum().backward();
         let error = (input.grad(&gradients).unwrap() - slopes.inner()).abs().max();
         assert!(error.into_scalar::<f64>() < 1e-14);

@@ -166,7 +166,7 @@ fn gradients_of_the_exact_log_determinant_are_those_of_differences() {
         let at = |step: f64| {
             let mut flow = flow.clone();
             let old = &mut flow.steps[1].block.residual.activations[0];
-            old.sharpness = Param::from_tensor(sharpness.clone().detach().add_scalar(step));
+            old.sharpness = Param::from_tensor(sharpness.clone().add_scalar(step).detach());
             value(&flow, input.clone()).into_scalar::<f64>()
         };
         let expected = (at(1e-6) - at(-1e-6)) / 2e-6;
@@ -226,7 +226,7 @@ fn neumann_gradient_is_unbiased_within_four_standard_errors() {
     let mut sums = [[0.0; 3]; 2];
     for _ in 0..GROUPS {
         // A group shares its number of terms, so that a group is one draw.
-        let rows = point.clone().detach().repeat_dim(0, 100).require_grad();
+        let rows = point.clone().repeat_dim(0, 100).detach().require_grad();
         let (_, pullback) = function.linearize(rows.clone());
         let estimate = method.evaluate(&pullback, &rows, &mut generator);
         let gradient = rows.grad(&estimate.sum().backward()).unwrap().mean_dim(0);
