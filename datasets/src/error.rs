@@ -325,6 +325,13 @@ pub enum DatasetError {
         found: String,
     },
 
+    /// A density in the plane that none has the name of.
+    #[error("planar density: expected \"checkerboard\" or \"8gaussians\", found \"{found}\"")]
+    UnknownDensity {
+        /// The text given.
+        found: String,
+    },
+
     /// A setting of a generator, or a part of given data, does not make a data set.
     #[error("{place}: {what}: expected {expected}, found {found}")]
     Unsuitable {

@@ -9,6 +9,7 @@
 //! | MNIST, Fashion-MNIST, EMNIST, KMNIST and others in their format | [`idx::load`] |
 //! | a Gaussian mixture of known difficulty | [`GaussianMixtureConfig`] |
 //! | CIFAR-10 and CIFAR-100 | [`cifar::load_cifar10`], [`cifar::load_cifar100`] |
+//! | checkerboard and eight Gaussians in the plane, with their densities | [`PlanarDensity`] |
 //! | one signal patch among noise patches, with large and small margins | [`SignalPatchesConfig`] |
 //! | graphs: your own, embedded, random | [`graph`] |
 //! | your own images or vectors, checked | [`ImageSet::new`], [`FeatureSet::new`] |
@@ -61,6 +62,7 @@ pub mod label_file;
 pub mod mixture;
 pub mod noise;
 pub mod patches;
+pub mod planar;
 mod random;
 pub mod samples;
 pub mod split;
@@ -73,5 +75,6 @@ pub use images::ImageSet;
 pub use mixture::GaussianMixtureConfig;
 pub use noise::{LabelNoise, NoisyLabels};
 pub use patches::{Margin, SignalPatches, SignalPatchesConfig};
+pub use planar::PlanarDensity;
 pub use samples::LabeledSamples;
 pub use split::{permutation, stratified_split};

@@ -33,6 +33,8 @@ pub(crate) enum Use {
     NonEdges,
     /// Division of a graph's edges into parts.
     LinkSplit,
+    /// Points in the plane; the stream is the density.
+    Planar,
 }
 
 impl Use {
@@ -51,6 +53,7 @@ impl Use {
             Self::Neighbors => b"neighbor",
             Self::NonEdges => b"nonedges",
             Self::LinkSplit => b"links   ",
+            Self::Planar => b"planar  ",
         }
     }
 }

@@ -50,4 +50,31 @@ pub enum ModelError {
         /// The known names.
         known: &'static str,
     },
+    /// An inverse was asked of a block that may have none.
+    #[error(
+        "the inverse of x + g(x) needs a g with a Lipschitz constant below 1, found the bound {bound}"
+    )]
+    NotContractive {
+        /// The bound of the Lipschitz constant.
+        bound: f64,
+    },
+    /// A tensor from outside holds NaN or infinities.
+    #[error("{what} must be finite, found NaN or infinities")]
+    NotFiniteTensor {
+        /// Which tensor.
+        what: &'static str,
+    },
+    /// The iteration for the inverse of a block found none.
+    #[error(
+        "no inverse after {steps} steps: the last change is {change} times the tolerance, with the bound \
+         {bound} of the Lipschitz constant"
+    )]
+    NoInverse {
+        /// Steps that were made.
+        steps: usize,
+        /// Largest change in the last step relative to its tolerance; not finite if the iteration diverged.
+        change: f64,
+        /// The bound of the Lipschitz constant.
+        bound: f64,
+    },
 }

@@ -6,6 +6,7 @@
 //! | [`deq`] | deep equilibrium blocks: layers whose output is a fixed point, with exact implicit gradients |
 //! | [`graph`] | graph convolutions and attention, networks of them, batches of graphs |
 //! | [`graph`] | graph neural networks |
+//! | [`generative`] | residual flows: invertible networks with a tractable density |
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching |
 //! | [`mlp`] | multilayer perceptron |
 //! | [`orthogonal`] | exactly orthogonal convolutions and linear layers, layers to compare them with, spectra |
@@ -17,6 +18,7 @@ pub mod classifier;
 pub mod deq;
 mod error;
 pub mod graph;
+pub mod generative;
 pub mod losses;
 pub mod mlp;
 pub mod orthogonal;

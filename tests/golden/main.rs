@@ -18,6 +18,7 @@ mod momentum;
 mod orthogonal;
 mod orthogonal_alternatives;
 mod planetoid;
+mod residual_flow;
 mod sop;
 
 use case::{Case, Failure, cases_of};
@@ -289,6 +290,11 @@ fn ortho_conv_transpose2d() {
 #[test]
 fn ortho_linear() {
     device_kind("ortho_linear", orthogonal::linear);
+}
+
+#[test]
+fn ortho_residual_flow() {
+    device_kind("ortho_residual_flow", residual_flow::estimators);
 }
 
 #[test]

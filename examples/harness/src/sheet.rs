@@ -12,10 +12,10 @@ const PICTURE: usize = 64;
 const GAP: usize = 12;
 const GLYPH_WIDTH: usize = 5;
 const GLYPH_HEIGHT: usize = 7;
-const ADVANCE: usize = GLYPH_WIDTH + 1;
+pub(crate) const ADVANCE: usize = GLYPH_WIDTH + 1;
 /// How far g, p, q and y reach below the line.
 const DESCENT: usize = 2;
-const LINE: usize = GLYPH_HEIGHT + DESCENT + 2;
+pub(crate) const LINE: usize = GLYPH_HEIGHT + DESCENT + 2;
 /// Longest caption, in characters; the rest is cut.
 const LONGEST_CAPTION: usize = 20;
 const GIVEN: Rgb<u8> = Rgb([190, 30, 30]);
@@ -106,7 +106,7 @@ fn draw_picture(sheet: &mut RgbImage, left: usize, top: usize, tile: &Tile) {
     }
 }
 
-fn draw_text(sheet: &mut RgbImage, left: usize, top: usize, text: &str, color: Rgb<u8>) {
+pub(crate) fn draw_text(sheet: &mut RgbImage, left: usize, top: usize, text: &str, color: Rgb<u8>) {
     for (place, character) in text.chars().enumerate() {
         let bits = glyph(character);
         let top = if "gpqyGPQY".contains(character) { top + DESCENT } else { top };

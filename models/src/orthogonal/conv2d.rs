@@ -204,6 +204,19 @@ impl OrthogonalConv2d {
         self.geometry.adjoint(NAME, output, self.kernel())
     }
 
+    /// The adjoint of the linear part, `J^T v`, with a kernel from [`kernel`](Self::kernel): the bias plays
+    /// no part.
+    ///
+    /// # Shapes
+    /// - cotangent: as [`forward`](Self::forward) gives it
+    /// - result: `[batch, in, height, width]`
+    ///
+    /// # Panics
+    /// As [`adjoint`](Self::adjoint).
+    pub fn pullback_with(&self, kernel: Tensor<4>, cotangent: Tensor<4>) -> Tensor<4> {
+        self.geometry.adjoint(NAME, cotangent, kernel)
+    }
+
     /// The input that gives this output: the adjoint, where the layer keeps norms.
     ///
     /// # Shapes

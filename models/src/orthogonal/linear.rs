@@ -168,6 +168,24 @@ impl OrthogonalLinear {
         }
     }
 
+    /// The adjoint of the linear part, `W^T v`, with a matrix from [`weight`](Self::weight): the bias plays
+    /// no part.
+    ///
+    /// # Shapes
+    /// - cotangent: `[.., d_output]`
+    /// - result: `[.., d_input]`
+    ///
+    /// # Panics
+    /// If the last axis is not `d_output`.
+    pub fn pullback_with<const D: usize>(
+        &self,
+        weight: Tensor<2>,
+        cotangent: Tensor<D>,
+    ) -> Tensor<D> {
+        check_last("cotangent", &cotangent, self.features[1]);
+        cotangent.matmul(weight.unsqueeze())
+    }
+
     /// The matrix, `[d_output, d_input]`; composed and kept as a convolution's kernel is.
     pub fn weight(&self) -> Tensor<2> {
         let trained = self.free.val().is_require_grad();

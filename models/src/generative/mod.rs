@@ -1,0 +1,3 @@
+//! Generative models.
+
+pub mod residual_flow;
