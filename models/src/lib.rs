@@ -3,15 +3,17 @@
 //! | module | what |
 //! |---|---|
 //! | [`classifier`] | what a training loop needs to know of a network |
-//! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching |
+//! | [`lipschitz`] | activations, pooling and skip connections of 1-Lipschitz networks |
+//! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching, losses with a margin |
 //! | [`mlp`] | multilayer perceptron |
 //! | [`orthogonal`] | exactly orthogonal convolutions and linear layers, layers to compare them with, spectra |
 //! | [`patch_network`] | filters over patches with an odd power as activation |
-//! | [`vision`] | networks for images |
+//! | [`vision`] | networks for images, among them deep orthogonal ones |
 #![recursion_limit = "256"]
 
 pub mod classifier;
 mod error;
+pub mod lipschitz;
 pub mod losses;
 pub mod mlp;
 pub mod orthogonal;

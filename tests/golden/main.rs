@@ -11,6 +11,7 @@ mod case;
 mod devices;
 mod efld;
 mod label_noise;
+mod lipschitz;
 mod momentum;
 mod orthogonal;
 mod orthogonal_alternatives;
@@ -153,6 +154,11 @@ fn noise_transition_matrices() {
 }
 
 #[test]
+fn ortho_activations_pooling() {
+    device_kind("ortho_activations_pooling", lipschitz::activations_pooling);
+}
+
+#[test]
 fn ortho_alternatives() {
     device_kind("ortho_alternatives", orthogonal_alternatives::alternatives);
 }
@@ -188,8 +194,28 @@ fn ortho_linear() {
 }
 
 #[test]
+fn ortho_margin_and_certificates() {
+    device_kind("ortho_margin_and_certificates", lipschitz::margin_and_certificates);
+}
+
+#[test]
+fn ortho_resblock() {
+    device_kind("ortho_resblock", lipschitz::residual_block);
+}
+
+#[test]
+fn ortho_shuffleblock() {
+    device_kind("ortho_shuffleblock", lipschitz::shuffle_block);
+}
+
+#[test]
 fn ortho_skew_maps() {
     device_kind("ortho_skew_maps", orthogonal::skew_maps);
+}
+
+#[test]
+fn ortho_train_trajectory() {
+    device_kind("ortho_train_trajectory", lipschitz::train_trajectory);
 }
 
 #[test]
