@@ -39,6 +39,7 @@
 //! `remote` compile Burn's backends in; see [`device`]. `train` adds adapters for Burn's `Learner`.
 #![recursion_limit = "256"]
 
+pub mod certificates;
 pub mod data;
 pub mod device;
 pub mod generalization;

@@ -8,10 +8,12 @@
 //! | [`graph`] | graph neural networks |
 //! | [`generative`] | residual flows: invertible networks with a tractable density |
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching |
+//! | [`lipschitz`] | activations, pooling and skip connections of 1-Lipschitz networks |
+//! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching, losses with a margin |
 //! | [`mlp`] | multilayer perceptron |
 //! | [`orthogonal`] | exactly orthogonal convolutions and linear layers, layers to compare them with, spectra |
 //! | [`patch_network`] | filters over patches with an odd power as activation |
-//! | [`vision`] | networks for images |
+//! | [`vision`] | networks for images, among them deep orthogonal ones |
 #![recursion_limit = "256"]
 
 pub mod classifier;
@@ -19,6 +21,7 @@ pub mod deq;
 mod error;
 pub mod graph;
 pub mod generative;
+pub mod lipschitz;
 pub mod losses;
 pub mod mlp;
 pub mod orthogonal;

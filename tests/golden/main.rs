@@ -14,6 +14,7 @@ mod efld;
 mod graphs;
 mod label_noise;
 mod local_augmentation;
+mod lipschitz;
 mod momentum;
 mod orthogonal;
 mod orthogonal_alternatives;
@@ -258,6 +259,11 @@ fn noise_transition_matrices() {
 }
 
 #[test]
+fn ortho_activations_pooling() {
+    device_kind("ortho_activations_pooling", lipschitz::activations_pooling);
+}
+
+#[test]
 fn ortho_alternatives() {
     device_kind("ortho_alternatives", orthogonal_alternatives::alternatives);
 }
@@ -298,6 +304,21 @@ fn ortho_residual_flow() {
 }
 
 #[test]
+fn ortho_margin_and_certificates() {
+    device_kind("ortho_margin_and_certificates", lipschitz::margin_and_certificates);
+}
+
+#[test]
+fn ortho_resblock() {
+    device_kind("ortho_resblock", lipschitz::residual_block);
+}
+
+#[test]
+fn ortho_shuffleblock() {
+    device_kind("ortho_shuffleblock", lipschitz::shuffle_block);
+}
+
+#[test]
 fn ortho_skew_maps() {
     device_kind("ortho_skew_maps", orthogonal::skew_maps);
 }
@@ -311,6 +332,11 @@ fn planetoid_checks() {
             println!("planetoid_checks: skipped: FIREBRICK_DATA names no folder with data sets")
         }
     }
+}
+
+#[test]
+fn ortho_train_trajectory() {
+    device_kind("ortho_train_trajectory", lipschitz::train_trajectory);
 }
 
 #[test]

@@ -11,13 +11,15 @@
 //! | [`SocConv2d`] | up to the rest of a series | no, grows with the terms | one convolution per term (5 to 12) |
 //! | [`RkoConv2d`] | only for kernel = stride | yes | Björck on `out x in k^2` |
 //! | [`SvcmConv2d`] | no | yes | nothing in a call; one SVD per frequency in each projection |
+//! | [`PlainConv2d`], [`PlainLinear`] | no | yes | nothing |
 //!
 //! "After convergence" means that the iteration has a finite number of steps: its result is
 //! orthogonal up to rounding where it started well conditioned, which random starts are; nothing
 //! enforces it later in training. All kernels that are compact are built anew in each call of
 //! `forward`; none of these layers keeps a cache.
 //!
-//! Linear layers become layers of images through [`Pointwise`](crate::orthogonal::Pointwise).
+//! Linear layers become layers of images through [`Pointwise`](crate::orthogonal::Pointwise), and layers
+//! without a stride get one from [`Unshuffled`].
 //!
 //! # Example
 //! ```
@@ -41,9 +43,11 @@ mod cayley_conv;
 mod householder;
 mod init;
 mod matrix_kernel;
+mod plain;
 mod rko;
 mod soc;
 mod svcm;
+mod unshuffled;
 
 use super::geometry::Geometry;
 use super::{OrthogonalMatrix, OrthogonalPadding};
@@ -54,9 +58,11 @@ pub use bjorck::{BjorckConfig, BjorckLinear, BjorckLinearConfig};
 pub use cayley::{CayleyLinear, CayleyLinearConfig};
 pub use cayley_conv::{CayleyConv2d, CayleyConv2dConfig};
 pub use householder::{HouseholderLinear, HouseholderLinearConfig};
+pub use plain::{PlainConv2d, PlainConv2dConfig, PlainLinear, PlainLinearConfig, PlainStart};
 pub use rko::{RkoConv2d, RkoConv2dConfig};
 pub use soc::{SocConv2d, SocConv2dConfig, exponential_series, skew_kernel};
 pub use svcm::{SvcmConv2d, SvcmConv2dConfig};
+pub use unshuffled::Unshuffled;
 
 /// A square kernel on a ring, with the same stride and dilation in both directions.
 fn ring(kernel: usize, stride: usize, dilation: usize, groups: usize) -> Geometry {
