@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`classifier`] | what a training loop needs to know of a network |
+//! | [`deq`] | deep equilibrium layers and the matrices that they start from |
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching |
 //! | [`mlp`] | multilayer perceptron |
 //! | [`orthogonal`] | exactly orthogonal convolutions and linear layers, layers to compare them with, spectra |
@@ -11,6 +12,7 @@
 #![recursion_limit = "256"]
 
 pub mod classifier;
+pub mod deq;
 mod error;
 pub mod losses;
 pub mod mlp;

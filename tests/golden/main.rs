@@ -11,6 +11,7 @@ mod case;
 mod devices;
 mod efld;
 mod label_noise;
+mod matrix_families;
 mod momentum;
 mod orthogonal;
 mod orthogonal_alternatives;
@@ -145,6 +146,11 @@ fn adai_across_devices() {
             .into_iter()
             .collect()
     });
+}
+
+#[test]
+fn matrix_families() {
+    host_kind("matrix_families", matrix_families::families);
 }
 
 #[test]
