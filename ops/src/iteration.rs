@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 /// let status = if residual < 1e-6 { Status::Converged } else { Status::MaxSteps };
 /// assert_eq!(status, Status::Converged);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
     /// The residual fell to the tolerance.
     Converged,
     /// All steps were used.
+    #[default]
     MaxSteps,
     /// A number became infinite or undefined; smaller steps may help.
     Diverged,

@@ -5,6 +5,7 @@
 //! | [`fused`] | optimizer steps that go through memory once |
 //! | [`circular`] | periodic padding of images and its adjoint |
 //! | [`elimination`] | inverses of small matrices, batched and differentiable |
+//! | [`fixed_point`] | fixed points of maps: damped iteration, Anderson, Broyden, GMRES |
 //! | [`iteration`] | why an iteration stopped |
 //! | [`noise`] | random tensors that are a function of a key, equal on every backend |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
@@ -30,6 +31,7 @@
 
 pub mod circular;
 pub mod elimination;
+pub mod fixed_point;
 pub mod fused;
 pub mod iteration;
 pub mod noise;
