@@ -6,6 +6,7 @@
 
 pub mod args;
 pub mod claims;
+pub mod heat_map;
 pub mod plot;
 pub mod progress;
 pub mod run;
