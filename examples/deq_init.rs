@@ -20,12 +20,13 @@ mod training;
 use anyhow::Result;
 use clap::Parser;
 use firebrick::device;
+use firebrick::models::deq::Activation;
 use firebrick::models::deq::matrix_family::MatrixFamily;
 use firebrick_harness::claims::Claims;
 use firebrick_harness::progress::Progress;
 use firebrick_harness::run::Run;
-use setup::{Activation, Args, EDGES, FAMILIES, Settings};
-use show::Cell;
+use setup::{ACTIVATIONS, Args, EDGES, FAMILIES, Settings};
+use show::{Cell, name_of};
 use training::{Outcome, train_all};
 
 fn main() -> Result<()> {
@@ -71,7 +72,7 @@ impl Judge<'_> {
             let claim = self.named("tanh at 0.2 trains in two epochs: accuracy, equilibria found");
             claims.check_quick(claim, ">= 0.8, >= 0.99", here, holds);
         }
-        for activation in Activation::ALL {
+        for activation in ACTIVATIONS {
             self.stable(claims, activation);
         }
         for (activation, scale) in EDGES {
@@ -84,10 +85,10 @@ impl Judge<'_> {
             let claim = self.named(&format!("tanh at {scale}: forward steps orthogonal, gaussian"));
             claims.check(claim, "not more", here, orthogonal <= gaussian);
         }
-        for activation in Activation::ALL {
+        for activation in ACTIVATIONS {
             let last = [0, 1].map(|at| self.last_trainable(activation, &FAMILIES[at]));
             let here = format!("{}, {}", last[1], last[0]);
-            let name = activation.name();
+            let name = name_of(activation);
             let claim = self.named(&format!("{name}: last trainable scale orthogonal, gaussian"));
             claims.check(claim, "not less", here, last[1] >= last[0]);
         }
@@ -116,7 +117,7 @@ impl Judge<'_> {
         }
         let accuracy = lowest(cells.iter().map(Cell::accuracy));
         let found = lowest(cells.iter().map(Cell::converged));
-        let claim = format!("{} at radius <= 0.8, all families", activation.name());
+        let claim = format!("{} at radius <= 0.8, all families", name_of(activation));
         let here = format!("{accuracy:.3}, {found:.3}");
         if activation == Activation::Relu {
             let claim = self.named(&format!("{claim}: accuracy"));
@@ -139,7 +140,7 @@ impl Judge<'_> {
             Activation::Tanh => (0.4, "0.4 apart"),
             _ => (0.0, "not below"),
         };
-        let name = activation.name();
+        let name = name_of(activation);
         let claim =
             self.named(&format!("{name} at {scale}, six seeds: accuracy orthogonal, gaussian"));
         claims.check(claim, expected, here, orthogonal - gaussian >= gap);

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use clap::Parser;
-use firebrick::burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use firebrick::datasets::{LabeledSamples, digits};
+use firebrick::models::deq::Activation;
 use firebrick::models::deq::matrix_family::{MatrixFamily, Normalization};
 use firebrick::ops::orthogonal::shuffled;
 use firebrick_harness::args::CommonArgs;
@@ -46,25 +47,8 @@ pub struct Settings {
     pub normalization: Normalization,
 }
 
-/// `phi` of the layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Activation {
-    Tanh,
-    HardTanh,
-    Relu,
-}
-
-impl Activation {
-    pub const ALL: [Self; 3] = [Self::Tanh, Self::HardTanh, Self::Relu];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tanh => "tanh",
-            Self::HardTanh => "hard tanh",
-            Self::Relu => "ReLU",
-        }
-    }
-}
+/// The activations that are compared.
+pub const ACTIVATIONS: [Activation; 3] = [Activation::Tanh, Activation::Hardtanh, Activation::Relu];
 
 /// The families that are compared.
 pub const FAMILIES: [MatrixFamily; 3] =
@@ -104,7 +88,7 @@ impl Settings {
     /// All runs, those near the edge last.
     pub fn jobs(&self) -> Vec<Job> {
         let mut jobs = Vec::new();
-        let activations = if self.quick { &Activation::ALL[..1] } else { &Activation::ALL[..] };
+        let activations = if self.quick { &ACTIVATIONS[..1] } else { &ACTIVATIONS[..] };
         for &activation in activations {
             for family in &FAMILIES {
                 for &scale in &self.scales {

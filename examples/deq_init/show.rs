@@ -1,12 +1,13 @@
 //! Cells of the grid, tables and pictures.
 
 use anyhow::Result;
+use firebrick::models::deq::Activation;
 use firebrick::models::deq::matrix_family::{DeqInit, MatrixFamily};
 use firebrick_harness::claims::table;
 use firebrick_harness::heat_map::{Field, HeatMap};
 use firebrick_harness::run::Run;
 
-use crate::setup::{Activation, Settings};
+use crate::setup::Settings;
 use crate::training::Outcome;
 
 /// The trainings of one activation, family and scale.
@@ -52,13 +53,24 @@ impl<'a> Cell<'a> {
     }
 }
 
+/// The activation as it is written in texts.
+pub fn name_of(activation: Activation) -> &'static str {
+    match activation {
+        Activation::Identity => "identity",
+        Activation::Tanh => "tanh",
+        Activation::Relu => "ReLU",
+        Activation::Hardtanh => "hard tanh",
+        Activation::Sin => "sine",
+    }
+}
+
 /// A row of the grid: an activation with a family.
 pub fn row_name(settings: &Settings, activation: Activation, family: &MatrixFamily) -> String {
     let scaled = match family {
         MatrixFamily::Goe => format!(" ({})", settings.normalization),
         _ => String::new(),
     };
-    format!("{}, {family}{scaled}", activation.name())
+    format!("{}, {family}{scaled}", name_of(activation))
 }
 
 /// Prints the grid and the cells near the edge.
@@ -118,7 +130,7 @@ pub fn save(run: &Run, name: &str, settings: &Settings, outcomes: &[Outcome]) ->
         let start =
             DeqInit::new(job.family.clone(), job.scale).with_normalization(settings.normalization);
         vec![
-            job.activation.name().to_owned(),
+            name_of(job.activation).to_owned(),
             job.family.to_string(),
             settings.normalization.to_string(),
             job.scale.to_string(),

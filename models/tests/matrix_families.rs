@@ -2,8 +2,15 @@
 #![recursion_limit = "256"]
 #![allow(clippy::unwrap_used)]
 
+use burn::module::Param;
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick_models::deq::matrix_family::{DeqInit, MatrixFamily, Normalization};
 use firebrick_models::deq::measure::{MatrixMeasure, linear_equilibrium, measure};
+use firebrick_models::deq::{Activation, AffineCell, DeqConfig};
+use firebrick_ops::fixed_point::{
+    AndersonConfig, BroydenConfig, FixedPointConfig, SolveReport, Solver,
+};
+use firebrick_ops::iteration::Status;
 use firebrick_ops::orthogonal::HostMatrix;
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -188,5 +195,77 @@ proptest! {
         prop_assert!(found.m1 * found.m1 <= found.m2 * (1.0 + 1e-9));
         prop_assert!(found.m1 <= found.s_min.powi(-2) * (1.0 + 1e-9));
         prop_assert!(found.radius <= found.norm * (1.0 + 1e-9));
+    }
+}
+
+/// The linear layer with a weight and an input, in 64 bits.
+fn solved(weight: &HostMatrix, input: &[f64], solver: Solver) -> (Vec<f64>, SolveReport) {
+    let options = (&Device::flex(), DType::F64);
+    let size = input.len();
+    let tensor = |values: &[f64], shape: [usize; 2]| {
+        Tensor::<2>::from_data(TensorData::new(values.to_vec(), shape), options)
+    };
+    let weight = Param::from_tensor(tensor(weight.values(), [size, size]));
+    let cell = AffineCell::new(weight, Activation::Identity);
+    let deq = DeqConfig::new().with_forward(solver).init();
+    let found = deq.forward(&cell, tensor(input, [1, size]));
+    (found.state.into_data().iter::<f64>().collect(), found.report)
+}
+
+fn normal(size: usize) -> Vec<f64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    (0..size).map(|_| rng.sample(StandardNormal)).collect()
+}
+
+fn close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
+    let size = expected.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let error = found.iter().zip(expected).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+    assert!(error <= tolerance * size, "{what}: {error:e} away");
+}
+
+#[test]
+fn block_finds_the_equilibrium_of_linear_layers_below_the_limit() {
+    for family in MatrixFamily::PLAIN {
+        let limit = DeqInit::new(family.clone(), 0.1).theory().stable_limit;
+        for part in [0.0, 0.5, 0.8] {
+            let weight = drawn(family.clone(), part * limit, 20, 4);
+            let input = normal(20);
+            let expected = linear_equilibrium(&weight, &input);
+            for solver in [
+                Solver::from(FixedPointConfig::new()),
+                AndersonConfig::new().into(),
+                BroydenConfig::new().with_memory(Some(60)).into(),
+            ] {
+                let solver = solver.with_tolerance(1e-12).with_max_steps(400);
+                let (found, report) = solved(&weight, &input, solver);
+                assert!(report.all_converged(), "{family} at {part}: {report:?}");
+                close(&found, &expected, 1e-9, &format!("{family} at {part}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn beyond_the_limit_iteration_says_so_and_other_solvers_go_on() {
+    for family in MatrixFamily::PLAIN {
+        let limit = DeqInit::new(family.clone(), 0.1).theory().stable_limit;
+        // Far enough for a finite matrix to be beyond as well.
+        let weight = drawn(family.clone(), 1.6 * limit, 20, 4);
+        assert!(measure(&weight).radius > 1.05, "{family}");
+        let input = normal(20);
+        let expected = linear_equilibrium(&weight, &input);
+        let plain = Solver::from(FixedPointConfig::new()).with_max_steps(200);
+        let (_, report) = solved(&weight, &input, plain);
+        assert!(!report.all_converged(), "{family}");
+        assert_ne!(report.status, Status::Converged);
+        for (name, solver) in [
+            ("Anderson", Solver::from(AndersonConfig::new().with_memory(25))),
+            ("Broyden", BroydenConfig::new().with_memory(Some(100)).into()),
+        ] {
+            let solver = solver.with_tolerance(1e-9).with_max_steps(100);
+            let (found, report) = solved(&weight, &input, solver);
+            assert!(report.all_converged(), "{name}, {family}: {report:?}");
+            close(&found, &expected, 1e-6, &format!("{name}, {family}"));
+        }
     }
 }

@@ -36,6 +36,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::activation::Activation;
 use super::matrix_family::{DeqInit, MatrixFamily, Normalization, mean_square_one};
 
 /// The wide limits of a family at a scale.
@@ -263,33 +264,24 @@ fn spectrum(s: f64, values: &[f64]) -> FamilyTheory {
     }
 }
 
-/// An activation whose Gaussian moments are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MeanFieldActivation {
-    /// `x`.
-    Identity,
-    /// `tanh(x)`.
-    Tanh,
-    /// `max(x, 0)`.
-    Relu,
-    /// `x` clipped to `[-1, 1]`.
-    HardTanh,
-}
-
-impl MeanFieldActivation {
+impl Activation {
     /// `E phi(sqrt(q) n)^2` and `E phi'(sqrt(q) n)^2` for a standard normal `n`.
     ///
     /// Closed forms, and a quadrature for `tanh`.
     ///
     /// # Panics
     /// If `q` is negative or NaN.
-    pub fn moments(self, q: f64) -> (f64, f64) {
-        assert!(q >= 0.0, "MeanFieldActivation::moments: q must be at least 0, got {q}");
+    pub fn gaussian_moments(self, q: f64) -> (f64, f64) {
+        assert!(q >= 0.0, "Activation::gaussian_moments: q must be at least 0, got {q}");
         match self {
             Self::Identity => (q, 1.0),
             Self::Relu => (0.5 * q, 0.5),
             Self::Tanh => tanh_moments(q),
-            Self::HardTanh => {
+            Self::Sin => {
+                let double = (-2.0 * q).exp();
+                (0.5 * (1.0 - double), 0.5 * (1.0 + double))
+            }
+            Self::Hardtanh => {
                 if q == 0.0 {
                     return (0.0, 1.0);
                 }
@@ -307,10 +299,11 @@ impl MeanFieldActivation {
 ///
 /// # Example
 /// ```
-/// use firebrick_models::deq::family_theory::{MeanField, MeanFieldActivation, family_theory};
+/// use firebrick_models::deq::Activation;
+/// use firebrick_models::deq::family_theory::{MeanField, family_theory};
 /// use firebrick_models::deq::matrix_family::MatrixFamily;
 ///
-/// let field = MeanField::new(MeanFieldActivation::Tanh, 1.0, 1.0).unwrap();
+/// let field = MeanField::new(Activation::Tanh, 1.0, 1.0).unwrap();
 /// let theory = family_theory(&MatrixFamily::Orthogonal, 1.0);
 /// assert!(theory.layer_radius(field.slope) < 0.8); // saturation keeps the layer contractive
 /// ```
@@ -332,7 +325,7 @@ impl MeanField {
     ///
     /// # Panics
     /// If the scale or the injection is negative or not finite.
-    pub fn new(activation: MeanFieldActivation, scale: f64, injection: f64) -> Option<Self> {
+    pub fn new(activation: Activation, scale: f64, injection: f64) -> Option<Self> {
         for (name, value) in [("scale", scale), ("injection", injection)] {
             assert!(
                 value.is_finite() && value >= 0.0,
@@ -340,8 +333,8 @@ impl MeanField {
             );
         }
         let linear = match activation {
-            MeanFieldActivation::Identity => Some(1.0),
-            MeanFieldActivation::Relu => Some(0.5),
+            Activation::Identity => Some(1.0),
+            Activation::Relu => Some(0.5),
             _ => None,
         };
         if let Some(slope) = linear {
@@ -351,7 +344,7 @@ impl MeanField {
         let mut length = injection;
         // Where the length is exactly 0 it stays, though it may not be stable.
         for _ in 0..100_000 {
-            let (square, _) = activation.moments(length);
+            let (square, _) = activation.gaussian_moments(length);
             let next = 0.5 * length + 0.5 * (scale * scale * square + injection);
             let done = (next - length).abs() <= 1e-14 * next;
             length = next;
@@ -359,7 +352,7 @@ impl MeanField {
                 break;
             }
         }
-        Some(Self { length, slope: activation.moments(length).1 })
+        Some(Self { length, slope: activation.gaussian_moments(length).1 })
     }
 }
 
@@ -505,31 +498,35 @@ mod tests {
         };
         for q in [0.3f64, 1.0, 2.5] {
             let root = q.sqrt();
-            let (square, slope) = MeanFieldActivation::Tanh.moments(q);
+            let (square, slope) = Activation::Tanh.gaussian_moments(q);
             close(square, grid(&|n| (root * n).tanh().powi(2)), 1e-9);
             close(slope, grid(&|n| (1.0 - (root * n).tanh().powi(2)).powi(2)), 1e-9);
-            let (square, slope) = MeanFieldActivation::HardTanh.moments(q);
+            let (square, slope) = Activation::Sin.gaussian_moments(q);
+            close(square, grid(&|n| (root * n).sin().powi(2)), 1e-9);
+            close(slope, grid(&|n| (root * n).cos().powi(2)), 1e-9);
+            let (square, slope) = Activation::Hardtanh.gaussian_moments(q);
             close(square, grid(&|n| (root * n).clamp(-1.0, 1.0).powi(2)), 1e-7);
             close(slope, grid(&|n| f64::from((root * n).abs() < 1.0)), 1e-4);
         }
-        assert_eq!(MeanFieldActivation::HardTanh.moments(0.0), (0.0, 1.0));
+        assert_eq!(Activation::Hardtanh.gaussian_moments(0.0), (0.0, 1.0));
     }
 
     #[test]
     fn length_map_is_solved() {
         for activation in [
-            MeanFieldActivation::Identity,
-            MeanFieldActivation::Tanh,
-            MeanFieldActivation::Relu,
-            MeanFieldActivation::HardTanh,
+            Activation::Identity,
+            Activation::Tanh,
+            Activation::Relu,
+            Activation::Hardtanh,
+            Activation::Sin,
         ] {
             let field = MeanField::new(activation, 0.9, 1.0).unwrap();
-            let expected = 0.81 * activation.moments(field.length).0 + 1.0;
+            let expected = 0.81 * activation.gaussian_moments(field.length).0 + 1.0;
             close(field.length, expected, 1e-12 * expected);
         }
-        assert_eq!(MeanField::new(MeanFieldActivation::Relu, 1.5, 1.0), None);
-        assert_eq!(MeanField::new(MeanFieldActivation::Identity, 1.0, 1.0), None);
-        assert!(MeanField::new(MeanFieldActivation::HardTanh, 3.0, 1.0).unwrap().slope < 0.5);
+        assert_eq!(MeanField::new(Activation::Relu, 1.5, 1.0), None);
+        assert_eq!(MeanField::new(Activation::Identity, 1.0, 1.0), None);
+        assert!(MeanField::new(Activation::Hardtanh, 3.0, 1.0).unwrap().slope < 0.5);
     }
 
     #[test]

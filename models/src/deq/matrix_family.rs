@@ -36,6 +36,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use burn::config::Config;
+use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use firebrick_ops::orthogonal::{HostMatrix, orthonormalized};
 use rand::{RngExt, SeedableRng};
@@ -43,6 +44,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
+use super::DeqLayer;
 use crate::ModelError;
 
 /// A distribution of matrices; the module's table has the constructions.
@@ -350,6 +352,34 @@ impl DeqInit {
             expected: expected.into(),
             found: found.to_string(),
         }
+    }
+}
+
+impl DeqLayer {
+    /// The layer with a recurrent weight drawn anew; input weight, bias and activation stay.
+    ///
+    /// # Panics
+    /// As [`DeqInit::init`].
+    ///
+    /// # Example
+    /// ```
+    /// use burn::tensor::Device;
+    /// use firebrick_models::deq::DeqLayerConfig;
+    /// use firebrick_models::deq::matrix_family::{DeqInit, MatrixFamily};
+    ///
+    /// let start = DeqInit::new(MatrixFamily::Orthogonal, 0.8);
+    /// let layer = DeqLayerConfig::new(4, 8).init(&Device::flex()).with_recurrent(&start, 0);
+    /// assert_eq!(layer.cell.weight.val().dims(), [8, 8]);
+    /// ```
+    #[must_use]
+    pub fn with_recurrent(mut self, start: &DeqInit, seed: u64) -> Self {
+        let old = self.cell.weight.val();
+        let [size, _] = old.dims();
+        let matrix = start.matrix([size, size], seed).unwrap_or_else(|e| panic!("DeqInit: {e}"));
+        let data = TensorData::new(matrix.values().to_vec(), [size, size]);
+        let options = (&old.device(), old.dtype());
+        self.cell.weight = Param::from_tensor(Tensor::from_data(data, options));
+        self
     }
 }
 
