@@ -204,13 +204,7 @@ pub fn train(
     }
 }
 
-fn accuracy(
-    network: &Network,
-    deq: &Deq,
-    data: &Data,
-    part: usize,
-    device: &Device,
-) -> (f64, f64) {
+fn accuracy(network: &Network, deq: &Deq, data: &Data, part: usize, device: &Device) -> (f64, f64) {
     let (inputs, labels) = data.tensors(&data.parts[part], &device.clone().inner());
     let network = without_autodiff(network);
     let found = network.layer.forward(deq, inputs);
@@ -222,7 +216,12 @@ fn accuracy(
 }
 
 /// One forward and backward pass of the layer with exactly `steps` iterations each way.
-pub fn pass(network: &Network, gradient: DeqGradient, steps: usize, inputs: Tensor<2>) -> Tensor<2> {
+pub fn pass(
+    network: &Network,
+    gradient: DeqGradient,
+    steps: usize,
+    inputs: Tensor<2>,
+) -> Tensor<2> {
     let solver = Solver::from(FixedPointConfig::new()).with_max_steps(steps).with_tolerance(0.0);
     let deq = DeqConfig::new()
         .with_forward(solver.clone())

@@ -1,8 +1,8 @@
 //! Flags, settings, the grid of runs, and the data.
 
 use anyhow::Result;
-use clap::Parser;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use clap::Parser;
 use firebrick::datasets::{LabeledSamples, digits};
 use firebrick::models::deq::Activation;
 use firebrick::models::deq::matrix_family::{MatrixFamily, Normalization};
@@ -20,6 +20,12 @@ pub struct Args {
     /// Runs at a time [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// Initial scales [default: 0.2 to 2.0]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    scales: Option<Vec<f64>>,
+    /// Take the iterates of least residual, both ways, and stop when converged, instead of the last ones
+    #[arg(long)]
+    best_iterate: bool,
     /// Width of the layer
     #[arg(long, default_value_t = 128)]
     width: usize,
@@ -43,6 +49,7 @@ pub struct Settings {
     pub batch: usize,
     pub max_steps: usize,
     pub tolerance: f64,
+    pub best_iterate: bool,
     pub scales: Vec<f64>,
     pub normalization: Normalization,
 }
@@ -80,7 +87,8 @@ impl Settings {
             batch: 128,
             max_steps: 40,
             tolerance: 1e-3,
-            scales: scales.to_vec(),
+            best_iterate: args.best_iterate,
+            scales: args.scales.clone().unwrap_or_else(|| scales.to_vec()),
             normalization: Normalization::Frobenius,
         }
     }

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Result;
 use burn::module::{Module, Param};
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{GradientsParams, MomentumConfig, SgdConfig};
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use firebrick::models::deq::matrix_family::{DeqInit, MatrixFamily};
 use firebrick::models::deq::{Deq, DeqConfig, DeqLayer, DeqLayerConfig, without_autodiff};
-use firebrick::ops::fixed_point::{FixedPointConfig, Solver, Stopping};
+use firebrick::ops::fixed_point::{FixedPointConfig, SolveReport, Solver, Status, Stopping};
 use firebrick::ops::orthogonal::shuffled;
 use firebrick_harness::progress::Progress;
 use firebrick_harness::run::Run;
@@ -65,8 +66,8 @@ impl Network {
     fn new(job: &Job, settings: &Settings, device: &Device) -> Self {
         let width = settings.width;
         let seed = |part: u64| job.seed.wrapping_mul(3).wrapping_add(part);
-        let weight = DeqInit::new(job.family.clone(), job.scale)
-            .with_normalization(settings.normalization);
+        let weight =
+            DeqInit::new(job.family.clone(), job.scale).with_normalization(settings.normalization);
         let layer = DeqLayerConfig::new(64, width)
             .with_activation(job.activation)
             .with_seed(Some(seed(1)))
@@ -100,14 +101,27 @@ impl Network {
     }
 }
 
-/// Plain iteration both ways, judged by the largest residual of the batch.
+/// Plain iteration both ways, judged by the largest residual of the batch. As it is plain, its last
+/// state counts; the one of least residual would keep a diverging backward pass at its first, small
+/// iterates.
 fn block(settings: &Settings) -> Deq {
     let stopping = Stopping::new()
         .with_max_steps(settings.max_steps)
         .with_tolerance(settings.tolerance)
-        .with_freeze_converged(false);
+        .with_freeze_converged(false)
+        .with_return_last(!settings.best_iterate);
     let solver = Solver::from(FixedPointConfig::new().with_stopping(stopping));
     DeqConfig::new().with_forward(solver.clone()).with_backward(solver).init()
+}
+
+/// The step at which all samples were below the tolerance, or all steps.
+fn steps_of(report: &SolveReport, settings: &Settings) -> f64 {
+    let found = report.history.iter().position(|&residual| residual < settings.tolerance);
+    let steps = match report.status {
+        Status::Diverged => None,
+        _ => found.map(|at| at + 1),
+    };
+    steps.unwrap_or(settings.max_steps) as f64
 }
 
 /// Trains once with SGD and momentum.
@@ -133,9 +147,12 @@ fn train(job: &Job, settings: &Settings, train: &Part, test: &Part, device: &Dev
             network = optimizer.step(settings.lr, network, gradients);
             steps += 1;
             let share = 1.0 / steps as f64;
-            let backward = found.backward.last().map_or(0, |report| report.steps);
-            outcome.forward_steps += share * (found.report.steps as f64 - outcome.forward_steps);
-            outcome.backward_steps += share * (backward as f64 - outcome.backward_steps);
+            let forward = steps_of(&found.report, settings);
+            outcome.forward_steps += share * (forward - outcome.forward_steps);
+            if let Some(backward) = found.backward.last() {
+                let backward = steps_of(&backward, settings);
+                outcome.backward_steps += share * (backward - outcome.backward_steps);
+            }
         }
     }
     if let Some((accuracy, converged)) = network.test(&deq, test) {

@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`classifier`] | what a training loop needs to know of a network |
-//! | [`deq`] | deep equilibrium layers and the matrices that they start from |
+//! | [`deq`] | deep equilibrium blocks: layers whose output is a fixed point, with exact implicit gradients |
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching |
 //! | [`mlp`] | multilayer perceptron |
 //! | [`orthogonal`] | exactly orthogonal convolutions and linear layers, layers to compare them with, spectra |
@@ -18,6 +18,7 @@ pub mod losses;
 pub mod mlp;
 pub mod orthogonal;
 pub mod patch_network;
+mod seed;
 pub mod vision;
 
 pub use error::ModelError;

@@ -6,6 +6,7 @@
 //! | [`circular`] | periodic padding of images and its adjoint |
 //! | [`elimination`] | inverses of small matrices, batched and differentiable |
 //! | [`fixed_point`] | fixed points of maps: damped iteration, Anderson, Broyden, GMRES |
+//! | [`gradient_hook`] | any map on the gradient at a point of the graph; taps, scaling, reversal, clipping |
 //! | [`iteration`] | why an iteration stopped |
 //! | [`noise`] | random tensors that are a function of a key, equal on every backend |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
@@ -33,6 +34,7 @@ pub mod circular;
 pub mod elimination;
 pub mod fixed_point;
 pub mod fused;
+pub mod gradient_hook;
 pub mod iteration;
 pub mod noise;
 pub mod one_hot;

@@ -135,8 +135,8 @@ impl ProbeConfig {
         let mut rows = Vec::new();
         for family in &self.families {
             for &scale in &self.scales {
-                let start = DeqInit::new(family.clone(), scale)
-                    .with_normalization(self.normalization);
+                let start =
+                    DeqInit::new(family.clone(), scale).with_normalization(self.normalization);
                 for &seed in &self.seeds {
                     let cell = cell(start.init(self.size, seed, device)).plain();
                     rows.push(self.row(&start, seed, &cell, &input.plain()));

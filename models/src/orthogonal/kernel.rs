@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::module::conv_transpose2d;
 use burn::tensor::ops::ConvTransposeOptions;
-use burn::tensor::{Distribution, Tensor, TensorCreationOptions};
+use burn::tensor::{Tensor, TensorCreationOptions};
 use firebrick_ops::skew::Retraction;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -13,6 +13,7 @@ use super::filter::{FilterPlan, Order, ParaunitaryFilter};
 use super::parameters::{self, ImportLayout, ParameterTable};
 use super::{Composition, Initialization, Ranks, start};
 use crate::ModelError;
+use crate::seed::drawn_seed;
 
 /// What stands before the names of the folded part's parameters.
 const FOLD: &str = "fold.";
@@ -170,13 +171,6 @@ impl KernelSettings<'_> {
         let (rotations, projections) = start::bases(&plan, initialization, rng);
         ParaunitaryFilter::new(plan, &rotations, &projections, options)
     }
-}
-
-/// A seed from the device's own generator, as other layers of Burn take their weights from it.
-pub(super) fn drawn_seed(options: &TensorCreationOptions) -> u64 {
-    let device = options.device.clone().inner();
-    let drawn = Tensor::<1>::random([2], Distribution::Uniform(0.0, 16_777_216.0), &device);
-    drawn.into_data().iter::<f64>().fold(0, |seed, part| (seed << 24) | part as u64)
 }
 
 #[derive(Clone, Copy, Debug)]

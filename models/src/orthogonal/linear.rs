@@ -24,10 +24,10 @@ use rand_chacha::ChaCha8Rng;
 use super::base::FixedBase;
 use super::cache::KernelCache;
 use super::filter::working;
-use super::kernel::drawn_seed;
 use super::parameters::{self, ImportLayout, ParameterTable};
 use super::{Initialization, bias};
 use crate::ModelError;
+use crate::seed::drawn_seed;
 
 /// Settings of [`OrthogonalLinear`].
 #[derive(Config, Debug)]

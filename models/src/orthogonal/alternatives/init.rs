@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use crate::orthogonal::bias;
-use crate::orthogonal::kernel::drawn_seed;
+use crate::seed::drawn_seed;
 
 /// The stream of a layer: of its seed, or of one that the device's generator draws.
 pub(super) fn stream(seed: Option<u64>, options: &TensorCreationOptions) -> ChaCha8Rng {
