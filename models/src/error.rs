@@ -76,5 +76,16 @@ pub enum ModelError {
         change: f64,
         /// The bound of the Lipschitz constant.
         bound: f64,
+    /// A matrix family is asked for something that it does not have.
+    #[error("{family}: {what} must be {expected}, found {found}")]
+    InvalidMatrixFamily {
+        /// The family.
+        family: String,
+        /// The part of the request.
+        what: &'static str,
+        /// The rule.
+        expected: String,
+        /// What was given.
+        found: String,
     },
 }

@@ -15,6 +15,7 @@ mod graphs;
 mod label_noise;
 mod local_augmentation;
 mod lipschitz;
+mod matrix_families;
 mod momentum;
 mod orthogonal;
 mod orthogonal_alternatives;
@@ -251,6 +252,11 @@ fn graph_lagcn() {
 #[test]
 fn graph_uscore() {
     device_kind("graph_uscore", local_augmentation::uscore);
+}
+
+#[test]
+fn matrix_families() {
+    host_kind("matrix_families", matrix_families::families);
 }
 
 #[test]

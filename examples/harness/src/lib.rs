@@ -7,6 +7,7 @@
 pub mod args;
 pub mod claims;
 pub mod heatmap;
+pub mod heat_map;
 pub mod plot;
 pub mod progress;
 pub mod run;

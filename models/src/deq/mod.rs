@@ -19,6 +19,8 @@
 //! | [`CorrectionWeights`] | weights of a loss on several states of one solve |
 //! | [`weight_norm`], [`SpectralNorm`] | normalized weights |
 //! | [`VariationalDropout`] | a dropout mask that is the same in every evaluation |
+//! | [`matrix_family`], [`family_theory`] | families of recurrent weights to start from, and what to expect of them |
+//! | [`measure`], [`probe`] | what a weight at hand does; a cell over families and scales |
 //! | [`mixed_start`] | half zeros, half noise: starts for path independence |
 //!
 //! # Example
@@ -58,12 +60,16 @@ mod block;
 mod cell;
 mod correction;
 mod dropout;
+pub mod family_theory;
 mod function;
 mod gradient;
 mod implicit;
 mod jacobian;
 mod layer;
+pub mod matrix_family;
+pub mod measure;
 mod plain;
+pub mod probe;
 mod spectral_norm;
 mod start;
 mod surrogate;
