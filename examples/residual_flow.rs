@@ -23,7 +23,7 @@ use clap::Parser;
 use firebrick::datasets::PlanarDensity;
 use firebrick::device;
 use firebrick_harness::claims::{Claims, table};
-use firebrick_harness::heatmap::heat_maps;
+use firebrick_harness::fields::heat_maps;
 use firebrick_harness::progress::Progress;
 use firebrick_harness::run::Run;
 use setup::{Args, Settings};

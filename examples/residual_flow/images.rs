@@ -8,7 +8,7 @@ use firebrick::datasets::{ImageSet, LabeledSamples, digits, permutation, stratif
 use firebrick::models::generative::residual_flow::{
     BitsPerDimension, ImageFlow, ImageFlowConfig, InverseConfig, LogDet, dequantize,
 };
-use firebrick_harness::heatmap::{Colors, Field};
+use firebrick_harness::fields::{Colors, Field};
 use firebrick_harness::progress::Progress;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -7,7 +7,7 @@ use firebrick::datasets::PlanarDensity;
 use firebrick::models::generative::residual_flow::{
     InverseConfig, LogDet, VectorFlow, VectorFlowConfig,
 };
-use firebrick_harness::heatmap::Field;
+use firebrick_harness::fields::Field;
 use firebrick_harness::progress::Progress;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

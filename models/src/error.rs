@@ -76,6 +76,7 @@ pub enum ModelError {
         change: f64,
         /// The bound of the Lipschitz constant.
         bound: f64,
+    },
     /// A matrix family is asked for something that it does not have.
     #[error("{family}: {what} must be {expected}, found {found}")]
     InvalidMatrixFamily {

@@ -19,8 +19,8 @@
 pub mod classifier;
 pub mod deq;
 mod error;
-pub mod graph;
 pub mod generative;
+pub mod graph;
 pub mod lipschitz;
 pub mod losses;
 pub mod mlp;

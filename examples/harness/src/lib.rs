@@ -6,7 +6,7 @@
 
 pub mod args;
 pub mod claims;
-pub mod heatmap;
+pub mod fields;
 pub mod heat_map;
 pub mod plot;
 pub mod progress;

@@ -48,6 +48,7 @@ mod gcnii;
 mod gin;
 mod gine;
 mod knowledge;
+pub mod local_augmentation;
 mod sage;
 mod sgc;
 
@@ -67,6 +68,3 @@ pub use sgc::{SgcConv, SgcConvConfig};
 
 #[cfg(test)]
 mod tests;
-//! Graph neural networks.
-
-pub mod local_augmentation;

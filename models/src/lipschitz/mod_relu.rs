@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::along_channels;
-use crate::orthogonal::drawn_seed;
+use crate::seed::drawn_seed;
 
 /// Settings of [`ModRelu`].
 #[derive(Config, Debug)]

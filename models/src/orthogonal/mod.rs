@@ -40,7 +40,6 @@ pub use conv1d::{OrthogonalConv1d, OrthogonalConv1dConfig};
 pub use conv2d::{OrthogonalConv2d, OrthogonalConv2dConfig};
 pub use filter::ParaunitaryFilter;
 pub use kernel::OrthogonalKernel;
-pub(crate) use kernel::drawn_seed;
 pub use layer::OrthogonalLayer;
 pub use linear::{OrthogonalLinear, OrthogonalLinearConfig};
 pub use options::{Composition, Initialization, OrthogonalPadding, Ranks, TransposedOrder};
