@@ -1,6 +1,5 @@
 //! Equilibrium layers.
 
-use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use firebrick::models::deq::{Deq, DeqConfig, DeqLayer, DeqLayerConfig};
