@@ -10,6 +10,7 @@
 mod adai;
 mod deq;
 mod efld;
+mod graphs;
 mod losses;
 mod memory;
 mod momentum;
@@ -31,6 +32,7 @@ fn main() -> anyhow::Result<()> {
     rows.extend(losses::all(&machine));
     rows.extend(orthogonal::rows(&machine));
     rows.extend(deq::rows(&machine));
+    rows.extend(graphs::rows(&machine, options.filter()));
     runner::run(&options, &machine, rows)?;
     orthogonal::against_plain(&machine, options.filter());
     Ok(())

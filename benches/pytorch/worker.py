@@ -13,6 +13,7 @@ import torch.nn.functional as F
 import adai
 import deq
 import efld
+import graphs
 import losses
 import momentum
 import orthogonal
@@ -117,7 +118,7 @@ def small_cnn(batch):
 
 
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)}
-for topic in (adai, efld, losses, momentum, orthogonal):
+for topic in (adai, efld, graphs, losses, momentum, orthogonal):
     CASES |= topic.CASES
 
 

@@ -14,10 +14,12 @@ use crate::case::{Case, Failure, Tolerance};
 
 type Checked = Result<(), Failure>;
 
+type GradientOf = Box<dyn Fn(&Gradients) -> Option<TensorData>>;
+
 /// A tensor whose gradient the file may hold.
 struct Leaf {
     name: String,
-    gradient: Box<dyn Fn(&Gradients) -> Option<TensorData>>,
+    gradient: GradientOf,
 }
 
 fn leaf<const D: usize>(name: &str, tensor: &Tensor<D>) -> Leaf {
