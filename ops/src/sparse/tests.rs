@@ -59,7 +59,8 @@ fn check_gradients(name: &str, inputs: &[[usize; 2]], function: Function<'_>) {
                 values[place] += shift;
                 let mut tensors = tensors.clone();
                 let data = TensorData::new(values, inputs[index]);
-                tensors[index] = Tensor::from_data(data, (&Device::flex(), DType::F64)).autodiff_like();
+                tensors[index] =
+                    Tensor::from_data(data, (&Device::flex(), DType::F64)).autodiff_like();
                 loss(&tensors).into_scalar::<f64>()
             };
             let expected = (at(1e-6) - at(-1e-6)) / 2e-6;
