@@ -10,25 +10,25 @@ use crate::graph::{DenseRows, GraphData, NodeFeatures, NodeSplit, SparseRows};
 ///
 /// # Example
 /// ```
-/// use firebrick_datasets::graph::{GraphBatch, GraphData};
+/// use firebrick_datasets::graph::{GraphDataBatch, GraphData};
 ///
 /// let path = GraphData::from_edges("path", 3, &[(0, 1), (1, 2)])?;
 /// let none = GraphData::new("none", 0, vec![], vec![])?;
-/// let batch = GraphBatch::new(&[&path, &none, &path])?;
+/// let batch = GraphDataBatch::new(&[&path, &none, &path])?;
 /// assert_eq!(batch.graph().targets(), [1, 0, 2, 1, 4, 3, 5, 4]);
 /// assert_eq!(batch.graph_of_node(), [0, 0, 0, 2, 2, 2]);
 /// assert_eq!(batch.num_graphs(), 3); // also where the last ones are empty
 /// # Ok::<(), firebrick_datasets::DatasetError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct GraphBatch {
+pub struct GraphDataBatch {
     graph: GraphData,
     graph_of_node: Vec<usize>,
     first_nodes: Vec<usize>,
     first_entries: Vec<usize>,
 }
 
-impl GraphBatch {
+impl GraphDataBatch {
     /// Joins graphs, in their order. Where only some have weights, those of the others are 1; where
     /// only some have sparse features, all become dense.
     ///
@@ -157,7 +157,7 @@ mod tests {
         let graphs: Vec<GraphData> = (0..3).map(|seed| config.generate(seed)).collect();
         let weights = vec![0.5; graphs[1].num_entries()];
         let second = graphs[1].clone().with_weights(weights).unwrap();
-        let batch = GraphBatch::new(&[&graphs[0], &second, &graphs[2]]).unwrap();
+        let batch = GraphDataBatch::new(&[&graphs[0], &second, &graphs[2]]).unwrap();
         assert_eq!(batch.graph().num_nodes(), 1800);
         for (index, graph) in graphs.iter().enumerate() {
             let nodes: Vec<usize> = batch.nodes(index).collect();
@@ -179,16 +179,16 @@ mod tests {
         let rows = NodeFeatures::Dense(DenseRows::new(1, 2, vec![3.0, 4.0]).unwrap());
         let dense =
             GraphData::new("dense", 1, vec![], vec![]).unwrap().with_features(rows).unwrap();
-        let batch = GraphBatch::new(&[&sparse, &dense]).unwrap();
+        let batch = GraphDataBatch::new(&[&sparse, &dense]).unwrap();
         assert_eq!(batch.graph().features().to_dense().values(), [1.0, 0.0, 0.0, 1.0, 3.0, 4.0]);
     }
 
     #[test]
     fn a_batch_may_be_empty_but_not_mixed() {
-        let none = GraphBatch::new(&[]).unwrap();
+        let none = GraphDataBatch::new(&[]).unwrap();
         assert_eq!((none.num_graphs(), none.graph().num_nodes()), (0, 0));
         let other = GraphData::new("other", 1, vec![], vec![]).unwrap();
-        let error = GraphBatch::new(&[&karate_club(), &other]).unwrap_err().to_string();
+        let error = GraphDataBatch::new(&[&karate_club(), &other]).unwrap_err().to_string();
         assert!(error.contains("graph 1: expected 34 columns of features, as in graph 0, found 0"));
     }
 }

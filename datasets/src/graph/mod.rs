@@ -8,7 +8,7 @@
 //! | random graphs with planted communities | [`StochasticBlockModelConfig`] |
 //! | a random citation network with words as features and the usual split | [`CitationNetworkConfig`] |
 //! | training, validation and test nodes | [`NodeSplit`] |
-//! | several graphs as one | [`GraphBatch`] |
+//! | several graphs as one | [`GraphDataBatch`] |
 //! | the part of a large graph that a batch of nodes needs | [`NeighborSampler`] |
 //! | both directions, no duplicates, self loops | [`GraphData::to_undirected`], [`coalesce`](GraphData::coalesce), [`add_self_loops`](GraphData::add_self_loops), [`remove_self_loops`](GraphData::remove_self_loops) |
 //! | parts of a graph | [`GraphData::subgraph`], [`largest_component`](GraphData::largest_component), [`k_hop_subgraph`](GraphData::k_hop_subgraph) |
@@ -31,7 +31,7 @@ mod sampling;
 mod split;
 mod subgraph;
 
-pub use batch::GraphBatch;
+pub use batch::GraphDataBatch;
 pub use block_model::StochasticBlockModelConfig;
 pub use citation::CitationNetworkConfig;
 pub use data::{GraphData, UNLABELED};
