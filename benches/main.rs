@@ -9,6 +9,7 @@
 
 mod adai;
 mod efld;
+mod graphs;
 mod lagnn;
 mod losses;
 mod memory;
@@ -30,6 +31,7 @@ fn main() -> anyhow::Result<()> {
     rows.extend(efld::all(&machine));
     rows.extend(losses::all(&machine));
     rows.extend(orthogonal::rows(&machine));
+    rows.extend(graphs::rows(&machine, options.filter()));
     rows.extend(lagnn::rows(&machine));
     runner::run(&options, &machine, rows)?;
     orthogonal::against_plain(&machine, options.filter());

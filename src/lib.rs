@@ -16,6 +16,7 @@
 //! | LA-GCN and others: local augmentation of graph networks | [`models::graph::local_augmentation`], [`graph::local_augmentation`] | Liu, Ying, Dong, Li, Xu, Rong, Zhao, Huang, Wu |
 //! | SC-Fac: exactly orthogonal convolutions and linear layers | [`models::orthogonal`] | Su, Byeon, Huang |
 //! | Cayley, BCOP, AOC, SOC, RKO, SVCM, Björck, Householder: orthogonal layers to compare with | [`models::orthogonal::alternatives`] | Trockman, Kolter; Li et al.; Boissin et al.; Singla, Feizi; Sedghi et al. |
+//! | GCN, GAT, GATv2, GraphSAGE, GIN, GINE, GCNII, Chebyshev, APPNP, SGC: graph networks | [`models::graph`], [`ops::sparse`] | Kipf, Welling; Veličković et al.; Hamilton et al.; Chen et al.; others |
 //!
 //! Around them: [`device`] turns names into devices, [`data`] feeds Burn's training loops,
 //! [`datasets`] holds loaders, generators and label noise, [`models`] networks, [`ops`] the tensor

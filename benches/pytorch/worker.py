@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 import adai
 import efld
+import graphs
 import lagnn
 import losses
 import momentum
@@ -117,7 +118,7 @@ def small_cnn(batch):
 
 
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)}
-for topic in (adai, efld, lagnn, losses, momentum, orthogonal):
+for topic in (adai, efld, graphs, lagnn, losses, momentum, orthogonal):
     CASES |= topic.CASES
 
 

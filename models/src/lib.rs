@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`classifier`] | what a training loop needs to know of a network |
-//! | [`graph`] | graph neural networks |
+//! | [`graph`] | graph convolutions and attention, networks of them, batches of graphs |
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching |
 //! | [`mlp`] | multilayer perceptron |
 //! | [`orthogonal`] | exactly orthogonal convolutions and linear layers, layers to compare them with, spectra |

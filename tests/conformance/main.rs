@@ -8,6 +8,7 @@ mod checks;
 #[path = "../support/devices.rs"]
 mod devices;
 mod local_augmentation;
+mod graphs;
 mod optimizers;
 mod orthogonal;
 mod subjects;
@@ -35,13 +36,22 @@ conformance! {
     bjorck_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::BjorckLinear>,
     cayley_conv2d => firebrick::models::orthogonal::alternatives::CayleyConv2d,
     cayley_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::CayleyLinear>,
+    cheb_conv => firebrick::models::graph::ChebConv,
     co_teaching => subjects::CoTeachingSubject,
     early_learning => subjects::EarlyLearningSubject,
     efld_quantized => optimizers::EfldQuantizedSubject,
     efld_sgld => optimizers::EfldSgldSubject,
     efld_sign => optimizers::EfldSignSubject,
+    gat => firebrick::models::graph::Gat,
+    gat_conv_with_edges => firebrick::models::graph::GatConv,
+    gatv2_conv => firebrick::models::graph::Gatv2Conv,
+    gcn => firebrick::models::graph::Gcn,
+    gcnii => firebrick::models::graph::Gcnii,
     generalized_cross_entropy => subjects::GeneralizedCrossEntropySubject,
     grand => firebrick::models::graph::local_augmentation::Grand,
+    gin_conv => firebrick::models::graph::GinConv,
+    gine_conv => firebrick::models::graph::GineConv,
+    graph_sage => firebrick::models::graph::GraphSage,
     householder_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::HouseholderLinear>,
     mlp => subjects::MlpSubject,
     neighbor_cvae => firebrick::models::graph::local_augmentation::NeighborCvae,
@@ -55,6 +65,7 @@ conformance! {
     orthogonal_linear => firebrick::models::orthogonal::OrthogonalLinear,
     patch_network => subjects::PatchNetworkSubject,
     rko_conv2d => firebrick::models::orthogonal::alternatives::RkoConv2d,
+    sgc_conv => firebrick::models::graph::SgcConv,
     small_cnn => subjects::SmallCnnSubject,
     soc_conv2d => firebrick::models::orthogonal::alternatives::SocConv2d,
     sop => subjects::SopSubject,

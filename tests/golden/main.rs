@@ -10,6 +10,7 @@ mod case;
 #[path = "../support/devices.rs"]
 mod devices;
 mod efld;
+mod graphs;
 mod label_noise;
 mod local_augmentation;
 mod momentum;
@@ -167,6 +168,56 @@ fn graph_lagcn() {
 #[test]
 fn graph_uscore() {
     device_kind("graph_uscore", local_augmentation::uscore);
+}
+
+#[test]
+fn graph_appnp() {
+    device_kind("graph_appnp", graphs::appnp);
+}
+
+#[test]
+fn graph_cheb() {
+    device_kind("graph_cheb", graphs::cheb);
+}
+
+#[test]
+fn graph_gat() {
+    device_kind("graph_gat", graphs::gat);
+}
+
+#[test]
+fn graph_gatv2() {
+    device_kind("graph_gatv2", graphs::gatv2);
+}
+
+#[test]
+fn graph_gcn() {
+    device_kind("graph_gcn", graphs::gcn);
+}
+
+#[test]
+fn graph_gcnii() {
+    device_kind("graph_gcnii", graphs::gcnii);
+}
+
+#[test]
+fn graph_gin() {
+    device_kind("graph_gin", graphs::gin);
+}
+
+#[test]
+fn graph_gine() {
+    device_kind("graph_gine", graphs::gine);
+}
+
+#[test]
+fn graph_sage() {
+    device_kind("graph_sage", graphs::sage);
+}
+
+#[test]
+fn graph_sgc() {
+    device_kind("graph_sgc", graphs::sgc);
 }
 
 #[test]

@@ -89,11 +89,11 @@ impl Graph {
     ///
     /// # Errors
     /// As [`from_entries`](Self::from_entries).
-    pub fn bipartite<I: EntryIndex>(
+    pub fn bipartite<I: EntryIndex, J: EntryIndex>(
         source_nodes: usize,
         target_nodes: usize,
         sources: &[I],
-        targets: &[I],
+        targets: &[J],
     ) -> Result<Self, GraphError> {
         if sources.len() != targets.len() {
             return Err(GraphError::Lengths { sources: sources.len(), targets: targets.len() });

@@ -1,11 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use proptest::prelude::*;
 
-use super::composed::Kernels;
-use super::graph::EntryIndex;
 use super::*;
+
+mod agreement;
+mod graphs;
 
 /// Values that neither vanish nor repeat.
 fn wave<const D: usize>(shape: [usize; D], phase: f64) -> Tensor<D> {
@@ -59,8 +59,7 @@ fn check_gradients(name: &str, inputs: &[[usize; 2]], function: Function<'_>) {
                 values[place] += shift;
                 let mut tensors = tensors.clone();
                 let data = TensorData::new(values, inputs[index]);
-                tensors[index] =
-                    Tensor::from_data(data, (&Device::flex(), DType::F64)).autodiff_like();
+                tensors[index] = Tensor::from_data(data, (&Device::flex().autodiff(), DType::F64));
                 loss(&tensors).into_scalar::<f64>()
             };
             let expected = (at(1e-6) - at(-1e-6)) / 2e-6;
@@ -71,16 +70,6 @@ fn check_gradients(name: &str, inputs: &[[usize; 2]], function: Function<'_>) {
                 found[place]
             );
         }
-    }
-}
-
-trait AutodiffLike {
-    fn autodiff_like(self) -> Self;
-}
-
-impl AutodiffLike for Tensor<2> {
-    fn autodiff_like(self) -> Self {
-        Tensor::from_inner(self)
     }
 }
 
@@ -118,4 +107,41 @@ fn gradients_agree_with_differences_also_on_hub_rows() {
             edge_messages(&g(), x[0].clone(), term(&x[1], &x[2]))
         });
     }
+}
+
+#[test]
+fn gradients_of_normalized_weights_agree_with_differences() {
+    let graph = Graph::from_entries(4, &[0, 1, 2, 2, 1, 0], &[1, 2, 2, 1, 0, 1]).unwrap();
+    for normalization in [
+        Normalization::GCN,
+        Normalization::IMPROVED,
+        Normalization::CHEBYSHEV,
+        Normalization::MEAN,
+        Normalization::NONE,
+    ] {
+        check_gradients(&format!("{normalization:?}"), &[[6, 1], [4, 3]], &|x| {
+            let weights = x[0].clone().squeeze_dim::<1>(1) + 2.0;
+            normalization.differentiable(&graph, weights).apply(x[1].clone())
+        });
+    }
+}
+
+#[test]
+fn differentiable_and_host_normalization_agree() {
+    let graph = Graph::from_entries(4, &[0, 1, 2, 2, 2, 0], &[1, 2, 2, 2, 0, 1]).unwrap();
+    let weights = [0.5, 2.0, 3.0, 4.0, 1.5, 0.25];
+    let options = (&Device::flex(), DType::F64);
+    for normalization in [Normalization::GCN, Normalization::CHEBYSHEV, Normalization::MEAN] {
+        let host = normalization.weighted(&graph, &weights, options).unwrap();
+        let tensor = graph.weights(&weights, options).unwrap();
+        let tensor = normalization.differentiable(&graph, tensor);
+        let values = |operator: &Operator| numbers(operator.values().unwrap().clone());
+        assert_close("values", &values(&tensor), &values(&host), 1e-14);
+        assert_eq!(host.graph().targets(), tensor.graph().targets());
+    }
+    // Of the two self loops of node 2 the last one, with weight 4, stays.
+    let looped = Normalization { scaling: Scaling::None, ..Normalization::GCN };
+    let operator = looped.weighted(&graph, &weights, options).unwrap();
+    let values = numbers(operator.values().unwrap().clone());
+    assert_close("loops", &values, &[1.5, 1.0, 0.5, 0.25, 1.0, 2.0, 4.0, 1.0], 1e-15);
 }
