@@ -57,7 +57,7 @@ pub use firebrick_optimizers as optimizers;
 
 /// What most programs need.
 pub mod prelude {
-    pub use crate::data::{EpochLoader, LabeledBatch, LabeledDataset};
+    pub use crate::data::{EpochLoader, GraphTensors, LabeledBatch, LabeledDataset};
     pub use crate::datasets::{
         FeatureSet, ImageSet, LabelNoise, LabeledSamples, NoisyLabels, digits, stratified_split,
     };

@@ -152,7 +152,10 @@ mod tests {
 
     #[test]
     fn empty_parts_and_sets_are_fine() {
-        assert_eq!(stratified_split(&[], 0, &[0, 0], 0).unwrap(), [vec![], vec![]]);
+        assert_eq!(
+            stratified_split(&[], 0, &[0, 0], 0).unwrap(),
+            [Vec::<usize>::new(), Vec::new()]
+        );
         assert_eq!(stratified_split(&[0], 1, &[0, 1], 0).unwrap(), [vec![], vec![0]]);
         assert!(stratified_split(&[0], 1, &[], 0).unwrap().is_empty());
         assert!(permutation(0, 0, 0).is_empty());

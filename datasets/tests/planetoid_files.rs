@@ -229,7 +229,7 @@ fn missing_features_are_a_state_of_their_own() {
             "num_classes": 2, "feature_nnz": 2, "train": 1, "val": 0, "test": 1}"#,
     );
     let loaded = planetoid::load(folder.path(), "tiny").unwrap();
-    assert_eq!(loaded.missing(), [1..3]);
+    assert!(matches!(loaded.missing(), [run] if *run == (1..3)));
     assert_eq!(loaded.graph().num_entries(), 2);
     assert_eq!(
         loaded.complete().unwrap_err().to_string(),

@@ -5,6 +5,8 @@
 //! resumed run must see what the uninterrupted one saw. [`EpochLoader`] is a Burn `DataLoader` with
 //! both properties, for any Burn `Dataset`; [`LabeledDataset`] is such a data set over firebrick's
 //! own host data, and [`Views`] are random views of its images, such as the two of SOP+.
+//! [`GraphTensors`] brings a graph of the host to a device in one line; [`block`] and [`layerwise`] are
+//! for graphs that are too large to be trained on as a whole.
 //!
 //! # Example
 //! ```
@@ -20,10 +22,14 @@
 //! assert_eq!(batch.indices.dims(), [32]);
 //! ```
 
+mod graph;
 mod labeled;
 mod loader;
 mod views;
 
+pub use graph::{
+    Chunk, GraphTensors, block, block_operator, features, graph, layerwise, operator_entries,
+};
 pub use labeled::{LabeledBatch, LabeledBatcher, LabeledDataset, LabeledSample};
 pub use loader::{EpochLoader, Indexed};
 pub use views::{ViewBatcher, Views};
