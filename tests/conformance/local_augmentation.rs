@@ -31,7 +31,8 @@ macro_rules! augmented_network {
 
             fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
                 let device = device_of(&self).without_autodiff();
-                let matrix = |index| Features::Dense(wave([6, 5], 7 * step + index, &device));
+                let matrix =
+                    |index: usize| Features::Dense(wave([6, 5], 7 * step + index, &device));
                 let inputs: Vec<_> = (0..$matrices).map(matrix).collect();
                 let outputs = (0..2).map(|sample| {
                     let masks = DropoutMasks::new(1, (2 * step + sample) as u64);
@@ -47,7 +48,7 @@ macro_rules! augmented_network {
 
             fn output(&self) -> Vec<f32> {
                 let device = device_of(self).without_autodiff();
-                let matrix = |index| Features::Dense(wave([6, 5], 99 + index, &device));
+                let matrix = |index: usize| Features::Dense(wave([6, 5], 99 + index, &device));
                 let inputs: Vec<_> = (0..$matrices).map(matrix).collect();
                 host(self.log_probabilities(&graph(&device), &inputs, None))
             }

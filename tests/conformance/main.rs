@@ -7,8 +7,8 @@
 mod checks;
 #[path = "../support/devices.rs"]
 mod devices;
-mod local_augmentation;
 mod graphs;
+mod local_augmentation;
 mod optimizers;
 mod orthogonal;
 mod subjects;
