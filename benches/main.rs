@@ -11,6 +11,7 @@ mod adai;
 mod deq;
 mod efld;
 mod graphs;
+mod lagnn;
 mod losses;
 mod memory;
 mod momentum;
@@ -33,6 +34,7 @@ fn main() -> anyhow::Result<()> {
     rows.extend(orthogonal::rows(&machine));
     rows.extend(deq::rows(&machine));
     rows.extend(graphs::rows(&machine, options.filter()));
+    rows.extend(lagnn::rows(&machine));
     runner::run(&options, &machine, rows)?;
     orthogonal::against_plain(&machine, options.filter());
     Ok(())

@@ -14,6 +14,7 @@ import adai
 import deq
 import efld
 import graphs
+import lagnn
 import losses
 import momentum
 import orthogonal
@@ -118,7 +119,7 @@ def small_cnn(batch):
 
 
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)}
-for topic in (adai, efld, graphs, losses, momentum, orthogonal):
+for topic in (adai, efld, graphs, lagnn, losses, momentum, orthogonal):
     CASES |= topic.CASES
 
 

@@ -141,16 +141,14 @@ pub fn save(run: &Run, device: &str, outcome: &Outcome) -> Result<()> {
         })
     });
     run.write_csv(&format!("metrics-{device}.csv"), &header, lines)?;
-    let pictures: [(&str, &str, fn(&NodeEpoch) -> f64); 2] = [
-        ("validation-accuracy", "accuracy on validation nodes", |epoch| epoch.validation_accuracy),
-        ("validation-loss", "loss on validation nodes", |epoch| epoch.validation_loss),
-    ];
-    for (name, label, value) in pictures {
-        if let Some(path) = run.path(&format!("{name}-{device}.svg")) {
-            let series = Arm::ALL.map(|arm| curve(outcome, arm, value));
-            line_chart(&path, &format!("Mean over seeds: {label}"), "epoch", label, &series)?;
-        }
-    }
+    let picture = |name: &str, label: &str, value: fn(&NodeEpoch) -> f64| {
+        let Some(path) = run.path(&format!("{name}-{device}.svg")) else { return Ok(()) };
+        let series = Arm::ALL.map(|arm| curve(outcome, arm, value));
+        line_chart(&path, &format!("Mean over seeds: {label}"), "epoch", label, &series)
+    };
+    let accuracy = "accuracy on validation nodes";
+    picture("validation-accuracy", accuracy, |epoch| epoch.validation_accuracy)?;
+    picture("validation-loss", "loss on validation nodes", |epoch| epoch.validation_loss)?;
     if let Some(path) = run.path(&format!("generator-{device}.svg")) {
         let points = |value: fn(&GeneratorEpoch) -> f64| {
             outcome.generator.iter().map(|epoch| (epoch.epoch as f64, value(epoch))).collect()

@@ -7,6 +7,7 @@
 //! | [`graph`] | graph convolutions and attention, networks of them, batches of graphs |
 //! | [`graph`] | graph neural networks |
 //! | [`generative`] | residual flows: invertible networks with a tractable density |
+//! | [`graph`] | graph convolutions and attention, networks of them, batches of graphs |
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching |
 //! | [`lipschitz`] | activations, pooling and skip connections of 1-Lipschitz networks |
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching, losses with a margin |

@@ -9,6 +9,7 @@ mod deq;
 #[path = "../support/devices.rs"]
 mod devices;
 mod graphs;
+mod local_augmentation;
 mod optimizers;
 mod orthogonal;
 mod subjects;
@@ -29,6 +30,9 @@ macro_rules! conformance {
 conformance! {
     adai => optimizers::AdaiSubject,
     aoc_conv2d => firebrick::models::orthogonal::alternatives::AocConv2d,
+    augmented_gcn => firebrick::models::graph::local_augmentation::AugmentedGcn,
+    augmented_gcnii => firebrick::models::graph::local_augmentation::AugmentedGcnii,
+    augmented_sage => firebrick::models::graph::local_augmentation::AugmentedSage,
     bcop_conv2d => firebrick::models::orthogonal::alternatives::BcopConv2d,
     bjorck_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::BjorckLinear>,
     cayley_conv2d => firebrick::models::orthogonal::alternatives::CayleyConv2d,
@@ -46,11 +50,13 @@ conformance! {
     gcn => firebrick::models::graph::Gcn,
     gcnii => firebrick::models::graph::Gcnii,
     generalized_cross_entropy => subjects::GeneralizedCrossEntropySubject,
+    grand => firebrick::models::graph::local_augmentation::Grand,
     gin_conv => firebrick::models::graph::GinConv,
     gine_conv => firebrick::models::graph::GineConv,
     graph_sage => firebrick::models::graph::GraphSage,
     householder_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::HouseholderLinear>,
     mlp => subjects::MlpSubject,
+    neighbor_cvae => firebrick::models::graph::local_augmentation::NeighborCvae,
     noisy_label_early_learning => subjects::EarlyLearningLearnerSubject,
     noisy_label_learner => subjects::LearnerSubject,
     orthogonal_conv1d => firebrick::models::orthogonal::OrthogonalConv1d,

@@ -185,6 +185,26 @@ fn adai_across_devices() {
 }
 
 #[test]
+fn graph_cvae() {
+    device_kind("graph_cvae", local_augmentation::cvae);
+}
+
+#[test]
+fn graph_grand() {
+    device_kind("graph_grand", local_augmentation::grand);
+}
+
+#[test]
+fn graph_lagcn() {
+    device_kind("graph_lagcn", local_augmentation::lagcn);
+}
+
+#[test]
+fn graph_uscore() {
+    device_kind("graph_uscore", local_augmentation::uscore);
+}
+
+#[test]
 fn graph_appnp() {
     device_kind("graph_appnp", graphs::appnp);
 }

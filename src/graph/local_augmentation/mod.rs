@@ -46,3 +46,7 @@ pub use data::AugmentationData;
 pub use generator::{GeneratorEpoch, GeneratorTrainingConfig, TrainedGenerator};
 pub use nodes::{Fusion, NodeEpoch, NodeReport, NodeTrainingConfig, Source, TrainedNetwork, adam};
 pub use scorer::{ScoreRule, ScoringConfig};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -173,3 +173,66 @@ pub(super) fn side_by_side(mut outputs: Vec<Tensor<2>>) -> Tensor<2> {
         _ => Tensor::cat(outputs, 1),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::module::Param;
+    use firebrick_ops::sparse::Graph;
+
+    fn graph(device: &Device) -> PreparedGraph {
+        let graph = Graph::from_entries(4, &[0, 1, 1, 2], &[1, 0, 2, 1]).expect("nodes below 4");
+        PreparedGraph::new(graph, device)
+    }
+
+    fn features(seed: f64, device: &Device) -> Features {
+        let values = Tensor::<1>::from_data([0.1, 0.7, 0.3, 0.9, 0.2, 0.8], device) * seed;
+        let values = Tensor::cat(vec![values.clone(), values.sin()], 0);
+        values.reshape([4, 3]).into()
+    }
+
+    #[test]
+    fn equal_matrices_with_equal_branches_are_one_wider_network() {
+        let device = Device::flex();
+        let mut double = AugmentedGcnConfig::new(3, 2).with_hidden(2).init(&device);
+        double.branches[1] = double.branches[0].clone();
+        let mut wide = AugmentedGcnConfig::plain(3, 2).with_hidden(4).init(&device);
+        let weight = double.branches[0].weight.val();
+        wide.branches[0].weight = Param::from_tensor(Tensor::cat(vec![weight.clone(), weight], 1));
+        wide.output = double.output.clone();
+        let x = || features(1.0, &device);
+        let found = double.log_probabilities(&graph(&device), &[x(), x()], None);
+        let expected = wide.log_probabilities(&graph(&device), &[x()], None);
+        let difference = (found - expected).abs().max().into_scalar::<f32>();
+        assert!(difference < 1e-6, "{difference}");
+    }
+
+    #[test]
+    fn each_matrix_has_its_branch() {
+        let device = Device::flex();
+        let network = AugmentedGcnConfig::new(3, 2).init(&device);
+        let run = |first: f64, second: f64| {
+            let inputs = [features(first, &device), features(second, &device)];
+            network.log_probabilities(&graph(&device), &inputs, None).into_data()
+        };
+        assert_ne!(run(1.0, 2.0), run(2.0, 1.0));
+    }
+
+    #[test]
+    fn the_published_start_is_centered_below_zero() {
+        let config = AugmentedGcnConfig::new(400, 2).with_start(ConvolutionStart::Published);
+        let network = config.with_hidden(16).init(&Device::flex());
+        let weight = network.branches[0].weight.val();
+        let mean = weight.clone().mean().into_scalar::<f32>();
+        let deviation = (weight - f64::from(mean)).square().mean().sqrt().into_scalar::<f32>();
+        assert!((mean + 0.25).abs() < 0.02 && (deviation - 0.25).abs() < 0.02);
+    }
+
+    #[test]
+    #[should_panic(expected = "expected 2 feature matrices with the real one last, got 1")]
+    fn names_the_number_of_matrices() {
+        let device = Device::flex();
+        let network = AugmentedGcnConfig::new(3, 2).init(&device);
+        network.log_probabilities(&graph(&device), &[features(1.0, &device)], None);
+    }
+}

@@ -12,7 +12,7 @@
 //! | the generator | [`NeighborCvae`] |
 //! | which generator to keep | [`agreement_score`] |
 //! | matrices for each step | [`LocalAugmenter`] |
-//! | networks that take them | [`AugmentedGcn`], [`AugmentedGcnii`], [`AugmentedSage`], [`Grand`] |
+//! | networks that take them | [`AugmentedGcn`], [`AugmentedGat`], [`AugmentedGcnii`], [`AugmentedSage`], [`Grand`] |
 //! | the loss | [`ConsistencyLoss`] |
 //!
 //! # References
@@ -26,6 +26,7 @@ mod consistency;
 mod cvae;
 mod dropout;
 mod error;
+mod gat;
 mod gcn;
 mod gcnii;
 mod grand;
@@ -46,6 +47,7 @@ pub use cvae::{
 };
 pub use dropout::DropoutMasks;
 pub use error::AugmentationError;
+pub use gat::{AugmentedGat, AugmentedGatConfig};
 pub use gcn::{AugmentedGcn, AugmentedGcnConfig, ConvolutionStart};
 pub use gcnii::{AugmentedGcnii, AugmentedGcniiConfig};
 pub use grand::{Grand, GrandConfig, drop_nodes, mixed_order_propagation};
