@@ -13,6 +13,7 @@ mod losses;
 mod memory;
 mod momentum;
 mod orthogonal;
+mod residual_flow;
 mod rows;
 mod runner;
 
@@ -29,6 +30,7 @@ fn main() -> anyhow::Result<()> {
     rows.extend(efld::all(&machine));
     rows.extend(losses::all(&machine));
     rows.extend(orthogonal::rows(&machine));
+    rows.extend(residual_flow::rows(&machine));
     runner::run(&options, &machine, rows)?;
     orthogonal::against_plain(&machine, options.filter());
     Ok(())

@@ -9,6 +9,7 @@ mod checks;
 mod devices;
 mod optimizers;
 mod orthogonal;
+mod residual_flow;
 mod subjects;
 
 #[global_allocator]
@@ -36,6 +37,8 @@ conformance! {
     efld_quantized => optimizers::EfldQuantizedSubject,
     efld_sgld => optimizers::EfldSgldSubject,
     efld_sign => optimizers::EfldSignSubject,
+    flow_of_images => firebrick::models::generative::residual_flow::ImageFlow,
+    flow_of_vectors => firebrick::models::generative::residual_flow::VectorFlow,
     generalized_cross_entropy => subjects::GeneralizedCrossEntropySubject,
     householder_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::HouseholderLinear>,
     mlp => subjects::MlpSubject,
