@@ -26,7 +26,7 @@ use firebrick_harness::claims::{Claims, table};
 use firebrick_harness::heatmap::heat_maps;
 use firebrick_harness::progress::Progress;
 use firebrick_harness::run::Run;
-use setup::{Args, Settings};
+use setup::{Args, Settings, file};
 
 const DENSITIES: [(&str, PlanarDensity); 2] =
     [("checkerboard", PlanarDensity::Checkerboard), ("8gaussians", PlanarDensity::EightGaussians)];
@@ -60,11 +60,6 @@ fn main() -> Result<()> {
     run.write_json("summary.json", &(&planes, &images, &claims))?;
     setup::curves(&run, &planes, &images)?;
     claims.finish(args.common.check)
-}
-
-/// A device's name as part of a file's.
-fn file(device: &str) -> String {
-    device.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }
 
 fn report(planes: &[(String, plane::Outcome)], images: &[(String, images::Outcome)]) {
