@@ -16,6 +16,7 @@ mod losses;
 mod memory;
 mod momentum;
 mod orthogonal;
+mod residual_flow;
 mod rows;
 mod runner;
 
@@ -35,6 +36,7 @@ fn main() -> anyhow::Result<()> {
     rows.extend(deq::rows(&machine));
     rows.extend(graphs::rows(&machine, options.filter()));
     rows.extend(lagnn::rows(&machine));
+    rows.extend(residual_flow::rows(&machine));
     runner::run(&options, &machine, rows)?;
     orthogonal::against_plain(&machine, options.filter());
     Ok(())

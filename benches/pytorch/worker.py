@@ -18,6 +18,7 @@ import lagnn
 import losses
 import momentum
 import orthogonal
+import residual_flow
 
 EPS = 1e-4
 
@@ -120,6 +121,7 @@ def small_cnn(batch):
 
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)}
 for topic in (adai, efld, graphs, lagnn, losses, momentum, orthogonal):
+for topic in (adai, efld, losses, momentum, orthogonal, residual_flow):
     CASES |= topic.CASES
 
 

@@ -33,7 +33,9 @@ pub struct Outcome {
     pub gaussian: f64,
     pub best: f64,
     pub mass: f64,
+    /// Largest difference of a coordinate, and the root mean square of all.
     pub inverse_error: f64,
+    pub inverse_deviation: f64,
     /// Mean of the estimates minus the exact value, in standard errors.
     pub bias_in_errors: f64,
     pub milliseconds: f64,
@@ -59,7 +61,8 @@ pub fn learn(
 
     let output = flow.forward(points.clone(), &LogDet::Exact, &mut rng);
     let back = flow.inverse(output.latent.clone(), &InverseConfig::new())?;
-    let inverse_error = (back - points).abs().max().into_scalar::<f64>();
+    let errors = (back - points).abs();
+    let inverse_deviation = errors.clone().powi_scalar(2).mean().sqrt().into_scalar::<f64>();
     let likelihoods = host(output.log_density());
     let log_likelihood = mean(&likelihoods);
     let squares: Vec<f64> = likelihoods.iter().map(|v| (v - log_likelihood).powi(2)).collect();
@@ -79,7 +82,8 @@ pub fn learn(
         gaussian: mean(&gaussian.log_densities(&test.concat())),
         best: mean(&truth),
         mass: wide.iter().sum::<f64>() * cell,
-        inverse_error,
+        inverse_error: errors.max().into_scalar::<f64>(),
+        inverse_deviation,
         bias_in_errors: bias(settings, &flow, &test[..100], device),
         milliseconds,
         losses,

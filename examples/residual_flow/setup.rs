@@ -180,6 +180,11 @@ impl Gaussian {
     }
 }
 
+/// A device's name as part of a file's.
+pub fn file(device: &str) -> String {
+    device.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+}
+
 pub fn host(tensor: Tensor<1>) -> Vec<f64> {
     tensor.into_data().iter::<f64>().collect()
 }

@@ -12,6 +12,7 @@ mod graphs;
 mod local_augmentation;
 mod optimizers;
 mod orthogonal;
+mod residual_flow;
 mod subjects;
 
 #[global_allocator]
@@ -49,6 +50,8 @@ conformance! {
     gatv2_conv => firebrick::models::graph::Gatv2Conv,
     gcn => firebrick::models::graph::Gcn,
     gcnii => firebrick::models::graph::Gcnii,
+    flow_of_images => firebrick::models::generative::residual_flow::ImageFlow,
+    flow_of_vectors => firebrick::models::generative::residual_flow::VectorFlow,
     generalized_cross_entropy => subjects::GeneralizedCrossEntropySubject,
     grand => firebrick::models::graph::local_augmentation::Grand,
     gin_conv => firebrick::models::graph::GinConv,

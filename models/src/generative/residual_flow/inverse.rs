@@ -9,7 +9,7 @@
 //! J. Behrmann et al., *Invertible Residual Networks*, ICML 2019, algorithm 1.
 
 use burn::config::Config;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use firebrick_ops::fixed_point::{
     AndersonConfig, FixedPointConfig, ResidualMode, Solver, Status, Stopping,
 };
@@ -53,13 +53,16 @@ pub struct Inverse<const D: usize> {
     pub input: Tensor<D>,
     /// Evaluations of `g` after `x_0`.
     pub steps: usize,
-    /// The largest change that the last step would still make, relative to its tolerance; below 1.
+    /// The largest change that a further step would make, relative to its tolerance; at most 1. Where all
+    /// steps were made, relative to what rounding allows, if that is more.
     pub change: f64,
 }
 
 /// Solves `x + g(x) = y` for `x`, without gradients.
 ///
-/// The distance to the solution is at most `kappa / (1 - kappa)` times the last change.
+/// The distance to the solution is at most `kappa / (1 - kappa)` times the last change. A sample that still
+/// changes by rounding errors, `2 epsilon / (1 - kappa)` for `epsilon` of the float type, after all steps
+/// counts as found.
 ///
 /// # Shapes
 /// - output: `[batch, ..]`
@@ -115,7 +118,11 @@ pub fn invert<const D: usize>(
     }
     let found = match config.method {
         InverseMethod::Published => published(map, output, start, config),
-        _ => solved(map, output, start, config),
+        _ => {
+            // Where the slopes are near -kappa, rounding keeps the iteration in a cycle of this size.
+            let rounding = 2.0 * epsilon(output.dtype()) / (1.0 - lipschitz);
+            solved(map, output, start, config, rounding)
+        }
     };
     let found = found.map_err(|(steps, change)| ModelError::NoInverse {
         steps,
@@ -126,6 +133,16 @@ pub fn invert<const D: usize>(
         true => Inverse { input: Tensor::from_inner(found.input), ..found },
         false => found,
     })
+}
+
+/// Distance of 1 to the next number.
+fn epsilon(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => f64::EPSILON,
+        DType::F16 => (-10f64).exp2(),
+        DType::BF16 => (-7f64).exp2(),
+        _ => f64::from(f32::EPSILON),
+    }
 }
 
 fn is_finite<const D: usize>(tensor: &Tensor<D>) -> bool {
@@ -141,6 +158,7 @@ fn solved<const D: usize>(
     output: Tensor<D>,
     start: Tensor<D>,
     config: &InverseConfig,
+    rounding: f64,
 ) -> Result<Inverse<D>, Failed> {
     let shape = output.dims();
     let dim = shape[1..].iter().product::<usize>() as f64;
@@ -160,14 +178,17 @@ fn solved<const D: usize>(
     let scaled = |x: Tensor<D>| map(x * size.clone()) / size.clone();
     let solution = solver.solve(scaled, start / size.clone());
     let report = solution.report;
-    let change = report.absolute.iter().fold(0.0, |max: f64, change| max.max(*change)) / tolerance;
-    match report.status {
-        Status::Converged => {
-            Ok(Inverse { input: solution.state * size, steps: report.steps, change })
-        }
-        Status::MaxSteps => Err((report.steps, change)),
-        Status::Diverged => Err((report.steps, f64::NAN)),
+    let largest = report.absolute.iter().fold(0.0, |max: f64, change| max.max(*change));
+    let accepted = match report.status {
+        Status::Converged => tolerance,
+        Status::MaxSteps => tolerance.max(rounding * dim.sqrt()),
+        Status::Diverged => return Err((report.steps, f64::NAN)),
+    };
+    if largest <= accepted {
+        let change = largest / accepted;
+        return Ok(Inverse { input: solution.state * size, steps: report.steps, change });
     }
+    Err((report.steps, largest / tolerance))
 }
 
 fn published<const D: usize>(
@@ -223,8 +244,8 @@ mod tests {
             let found = invert(residual, factor.abs(), row(&[y, 1.0]), &config).unwrap();
             let again = found.input.clone() + residual(found.input);
             let error = (again - row(&[y, 1.0])).abs().max().into_scalar::<f32>();
-            prop_assert!(error <= 2e-6 * (1.0 + y.abs()), "{error}");
-            prop_assert!(found.change < 1.0);
+            prop_assert!(error <= 5e-6 * (1.0 + y.abs()), "{error}");
+            prop_assert!(found.change <= 1.0);
         }
     }
 
