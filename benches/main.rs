@@ -9,6 +9,7 @@
 
 mod adai;
 mod efld;
+mod lipschitz;
 mod losses;
 mod memory;
 mod momentum;
@@ -29,6 +30,7 @@ fn main() -> anyhow::Result<()> {
     rows.extend(efld::all(&machine));
     rows.extend(losses::all(&machine));
     rows.extend(orthogonal::rows(&machine));
+    rows.extend(lipschitz::rows(&machine));
     runner::run(&options, &machine, rows)?;
     orthogonal::against_plain(&machine, options.filter());
     Ok(())

@@ -15,6 +15,8 @@
 //! | Gradient descent with and without momentum on one network | [`momentum`], [`optimizers::averaged_momentum`] | Jelassi, Li |
 //! | SC-Fac: exactly orthogonal convolutions and linear layers | [`models::orthogonal`] | Su, Byeon, Huang |
 //! | Cayley, BCOP, AOC, SOC, RKO, SVCM, Björck, Householder: orthogonal layers to compare with | [`models::orthogonal::alternatives`] | Trockman, Kolter; Li et al.; Boissin et al.; Singla, Feizi; Sedghi et al. |
+//! | Deep 1-Lipschitz networks: families, activations, pooling, skips | [`models::vision::orthogonal`], [`models::lipschitz`] | Su, Byeon, Huang; Anil, Lucas, Grosse |
+//! | Certified radii and accuracy, attacks, Lipschitz reports | [`certificates`] | Tsuzuku, Sato, Sugiyama |
 //!
 //! Around them: [`device`] turns names into devices, [`data`] feeds Burn's training loops,
 //! [`datasets`] holds loaders, generators and label noise, [`models`] networks, [`ops`] the tensor

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 import adai
 import efld
+import lipschitz
 import losses
 import momentum
 import orthogonal
@@ -116,7 +117,7 @@ def small_cnn(batch):
 
 
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)}
-for topic in (adai, efld, losses, momentum, orthogonal):
+for topic in (adai, efld, lipschitz, losses, momentum, orthogonal):
     CASES |= topic.CASES
 
 

@@ -7,6 +7,7 @@
 mod checks;
 #[path = "../support/devices.rs"]
 mod devices;
+mod lipschitz;
 mod optimizers;
 mod orthogonal;
 mod subjects;
@@ -37,8 +38,11 @@ conformance! {
     efld_sgld => optimizers::EfldSgldSubject,
     efld_sign => optimizers::EfldSignSubject,
     generalized_cross_entropy => subjects::GeneralizedCrossEntropySubject,
+    householder_activation => lipschitz::HouseholderSubject,
     householder_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::HouseholderLinear>,
+    lip_convnet => lipschitz::ChainSubject,
     mlp => subjects::MlpSubject,
+    multi_class_hinge => lipschitz::HingeSubject,
     noisy_label_early_learning => subjects::EarlyLearningLearnerSubject,
     noisy_label_learner => subjects::LearnerSubject,
     orthogonal_conv1d => firebrick::models::orthogonal::OrthogonalConv1d,
@@ -46,7 +50,10 @@ conformance! {
     orthogonal_conv2d_folded => orthogonal::FoldedSubject,
     orthogonal_conv_transpose1d => firebrick::models::orthogonal::OrthogonalConvTranspose1d,
     orthogonal_conv_transpose2d => firebrick::models::orthogonal::OrthogonalConvTranspose2d,
+    orthogonal_cnn => lipschitz::CnnSubject,
     orthogonal_linear => firebrick::models::orthogonal::OrthogonalLinear,
+    orthogonal_resnet => lipschitz::ResNetSubject,
+    orthogonal_shufflenet => lipschitz::ShuffleNetSubject,
     patch_network => subjects::PatchNetworkSubject,
     rko_conv2d => firebrick::models::orthogonal::alternatives::RkoConv2d,
     small_cnn => subjects::SmallCnnSubject,
