@@ -87,11 +87,10 @@ fn all_families_are_1_lipschitz_and_give_logits() {
 fn a_chain_that_adds_no_channels_keeps_the_norm_of_gradients() {
     let mut layers = layers();
     let builder = NetworkBuilder::new("chain", &mut layers, [4, 8, 8], ActivationKind::MaxMin);
-    let chain = |network: NetworkBuilder<'_, OrthogonalConv2d, OrthogonalLinear>, stride: usize| {
-        let channels = network.channels();
+    let network = (0..20).fold(builder, |network, at| {
+        let (channels, stride) = (network.channels(), if at == 10 { 2 } else { 1 });
         network.convolution(channels, 3 * stride, stride).activation()
-    };
-    let network = (0..20).fold(builder, |network, at| chain(network, if at == 10 { 2 } else { 1 }));
+    });
     let network = network.classes(4, LastLayer::Matrix);
     let values = singular_values(&network);
     assert!(values.iter().all(|value| (value - 1.0).abs() < 1e-4), "{values:?}");
