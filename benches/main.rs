@@ -12,6 +12,7 @@ mod deq;
 mod efld;
 mod graphs;
 mod lagnn;
+mod lipschitz;
 mod losses;
 mod memory;
 mod momentum;
@@ -37,6 +38,7 @@ fn main() -> anyhow::Result<()> {
     rows.extend(graphs::rows(&machine, options.filter()));
     rows.extend(lagnn::rows(&machine));
     rows.extend(residual_flow::rows(&machine));
+    rows.extend(lipschitz::rows(&machine));
     runner::run(&options, &machine, rows)?;
     orthogonal::against_plain(&machine, options.filter());
     Ok(())

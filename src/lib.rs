@@ -19,6 +19,8 @@
 //! | Deep equilibrium blocks with exact implicit gradients | [`models::deq`] | Bai, Kolter, Koltun; Agarwala, Schoenholz |
 //! | GCN, GAT, GATv2, GraphSAGE, GIN, GINE, GCNII, Chebyshev, APPNP, SGC: graph networks | [`models::graph`], [`ops::sparse`] | Kipf, Welling; Veličković et al.; Hamilton et al.; Chen et al.; others |
 //! | Residual flows from orthogonal layers: densities, samples, unbiased log-determinants | [`models::generative::residual_flow`] | Chen, Behrmann, Duvenaud, Jacobsen; Su, Byeon, Huang |
+//! | Deep 1-Lipschitz networks: families, activations, pooling, skips | [`models::vision::orthogonal`], [`models::lipschitz`] | Su, Byeon, Huang; Anil, Lucas, Grosse |
+//! | Certified radii and accuracy, attacks, Lipschitz reports | [`certificates`] | Tsuzuku, Sato, Sugiyama |
 //!
 //! Around them: [`device`] turns names into devices, [`data`] feeds Burn's training loops,
 //! [`datasets`] holds loaders, generators and label noise, [`models`] networks, [`ops`] the tensor

@@ -1,4 +1,6 @@
-//! An adapter for Burn's `Learner`; Cargo feature `train`.
+//! Adapters for Burn's `Learner`; Cargo feature `train`.
+//!
+//! [`MarginLearner`] trains for certified robustness, which [`CertifiedAccuracyMetric`] measures.
 //!
 //! [`NoisyLabelLearner`] trains any [`Classifier`] on [`LabeledBatch`]es: with plain cross entropy or
 //! with a loss for noisy labels, and with any of Burn's optimizers or one of the Adai family.
@@ -29,6 +31,10 @@
 //!     .launch(Learner::new(model, SgdConfig::new().init(), 0.05));
 //! let scores = result.model.sop.expect("was set above").scores();
 //! ```
+
+mod margin;
+
+pub use margin::{CertifiedAccuracyInput, CertifiedAccuracyMetric, MarginLearner, MarginLoss};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -15,6 +15,7 @@ import deq
 import efld
 import graphs
 import lagnn
+import lipschitz
 import losses
 import momentum
 import orthogonal
@@ -122,6 +123,7 @@ def small_cnn(batch):
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)}
 for topic in (adai, efld, graphs, lagnn, losses, momentum, orthogonal):
 for topic in (adai, efld, losses, momentum, orthogonal, residual_flow):
+for topic in (adai, efld, lipschitz, losses, momentum, orthogonal):
     CASES |= topic.CASES
 
 

@@ -142,12 +142,13 @@ impl L2Attack {
         for restart in 0..self.config.restarts {
             let mut moved = problem.start(restart);
             for step in 0..=self.config.steps {
-                let (loss, wrong, gradient) = problem.look(&moved);
+                let last = step == self.config.steps;
+                let (loss, wrong, gradient) = problem.look(&moved, !last);
                 best = Some(match best {
                     None => Best { moved: moved.clone(), loss, wrong },
                     Some(best) => best.or(&moved, loss, wrong),
                 });
-                if step < self.config.steps {
+                if let Some(gradient) = gradient {
                     moved = problem.step(moved, gradient);
                 }
             }
@@ -222,9 +223,14 @@ impl<'a, N: Classifier<D>, const D: usize> Problem<'a, N, D> {
         self.valid(noise * self.radii.clone())
     }
 
-    /// Loss, whether the prediction is wrong, and the gradient, at a point.
-    fn look(&self, moved: &Tensor<D>) -> (Tensor<1>, Tensor<1, Bool>, Tensor<D>) {
-        let point = Tensor::from_inner(self.images.clone() + moved.clone()).require_grad();
+    /// Loss, whether the prediction is wrong, and the gradient if it is wanted, at a point.
+    fn look(
+        &self,
+        moved: &Tensor<D>,
+        differentiate: bool,
+    ) -> (Tensor<1>, Tensor<1, Bool>, Option<Tensor<D>>) {
+        let point = self.images.clone() + moved.clone();
+        let point = if differentiate { Tensor::from_inner(point).require_grad() } else { point };
         let logits = self.network.logits(point.clone());
         let [batch, classes] = logits.dims();
         let wrong = logits.clone().inner().argmax(1).reshape([batch]);
@@ -232,8 +238,11 @@ impl<'a, N: Classifier<D>, const D: usize> Problem<'a, N, D> {
         let other = one_hot::mask(self.labels.clone(), classes).bool_not();
         let loss = log_softmax(logits, 1).mask_fill(other, 0.0).sum_dim(1).neg();
         let value = loss.clone().inner().squeeze_dim(1);
-        let gradients = loss.sum().backward();
-        let gradient = point.grad(&gradients).unwrap_or_else(|| self.images.zeros_like());
+        // A network without dependence on its input gives no gradient.
+        let gradient = differentiate.then(|| {
+            let gradients = loss.sum().backward();
+            point.grad(&gradients).unwrap_or_else(|| self.images.zeros_like())
+        });
         (value, wrong, gradient)
     }
 

@@ -49,3 +49,6 @@ pub use local::{LocalLipschitz, LocalLipschitzConfig};
 pub use radius::Certifier;
 pub use report::{CertificateReport, CertifiedFractions};
 pub use robustness::{Robustness, RobustnessConfig, RobustnessPoint, RobustnessReport};
+
+#[cfg(test)]
+mod tests;

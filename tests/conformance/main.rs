@@ -10,6 +10,7 @@ mod deq;
 mod devices;
 mod graphs;
 mod local_augmentation;
+mod lipschitz;
 mod optimizers;
 mod orthogonal;
 mod residual_flow;
@@ -57,9 +58,12 @@ conformance! {
     gin_conv => firebrick::models::graph::GinConv,
     gine_conv => firebrick::models::graph::GineConv,
     graph_sage => firebrick::models::graph::GraphSage,
+    householder_activation => lipschitz::HouseholderSubject,
     householder_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::HouseholderLinear>,
+    lip_convnet => lipschitz::ChainSubject,
     mlp => subjects::MlpSubject,
     neighbor_cvae => firebrick::models::graph::local_augmentation::NeighborCvae,
+    multi_class_hinge => lipschitz::HingeSubject,
     noisy_label_early_learning => subjects::EarlyLearningLearnerSubject,
     noisy_label_learner => subjects::LearnerSubject,
     orthogonal_conv1d => firebrick::models::orthogonal::OrthogonalConv1d,
@@ -67,7 +71,10 @@ conformance! {
     orthogonal_conv2d_folded => orthogonal::FoldedSubject,
     orthogonal_conv_transpose1d => firebrick::models::orthogonal::OrthogonalConvTranspose1d,
     orthogonal_conv_transpose2d => firebrick::models::orthogonal::OrthogonalConvTranspose2d,
+    orthogonal_cnn => lipschitz::CnnSubject,
     orthogonal_linear => firebrick::models::orthogonal::OrthogonalLinear,
+    orthogonal_resnet => lipschitz::ResNetSubject,
+    orthogonal_shufflenet => lipschitz::ShuffleNetSubject,
     patch_network => subjects::PatchNetworkSubject,
     rko_conv2d => firebrick::models::orthogonal::alternatives::RkoConv2d,
     sgc_conv => firebrick::models::graph::SgcConv,

@@ -30,6 +30,8 @@ mod pooling;
 mod rearrange;
 mod skip;
 mod srelu;
+#[cfg(test)]
+mod tests;
 mod unit_rows;
 
 pub use activation::{Activation, ActivationKind};

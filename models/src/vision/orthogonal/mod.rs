@@ -45,6 +45,8 @@ mod residual;
 mod resnet;
 mod resnet9;
 mod shufflenet;
+#[cfg(test)]
+mod tests;
 mod wide_resnet;
 
 pub use branch::{Branch, Step};

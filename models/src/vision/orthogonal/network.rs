@@ -52,7 +52,7 @@ pub enum LayerRef<'a, C, M> {
 }
 
 /// Parts in sequence, from images to logits; made by the configurations of this
-/// [module](super::orthogonal) or by a [`NetworkBuilder`](super::orthogonal::NetworkBuilder).
+/// [module](super) or by a [`NetworkBuilder`](super::NetworkBuilder).
 #[derive(Module, Debug)]
 pub struct OrthogonalNetwork<C: Module, M: Module> {
     /// What images go through first, if anything.
