@@ -1,9 +1,9 @@
 //! An equilibrium classifier against the same layer unrolled and an explicit network.
 //!
-//! All three have the same parameters and start. The equilibrium network solves `z = tanh(z W^T + x U^T
-//! + b)` with Anderson acceleration and takes implicit gradients with GMRES; the unrolled one records its
-//! iterations; the explicit one stops after two. Then the memory of a training step is measured against
-//! the number of iterations.
+//! All three have the same parameters and start. The equilibrium network solves
+//! `z = tanh(z W^T + x U^T + b)` with Anderson acceleration and takes implicit gradients with GMRES; the
+//! unrolled one records its iterations; the explicit one stops after two. Then the memory of a training
+//! step is measured against the number of iterations.
 //!
 //! ```text
 //! cargo run --release --example deq
