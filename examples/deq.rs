@@ -45,14 +45,14 @@ fn settings(common: &CommonArgs) -> Settings {
         device: common.device.clone(),
         quick: common.quick,
         seeds: common.seeds(3, 1),
-        epochs: common.epochs(20, 2),
+        epochs: common.epochs(15, 3),
         width: 128,
-        lr: 0.002,
+        lr: 0.001,
         batch: 63,
         unrolled_steps: 30,
         max_steps: 40,
-        tolerance: 1e-4,
-        start: DeqInit::new(MatrixFamily::Orthogonal, 0.8),
+        tolerance: 1e-3,
+        start: DeqInit::new(MatrixFamily::Orthogonal, 0.5),
         depths: depths.to_vec(),
     }
 }
