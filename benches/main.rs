@@ -8,6 +8,7 @@
 #![recursion_limit = "256"]
 
 mod adai;
+mod deq;
 mod efld;
 mod losses;
 mod memory;
@@ -29,6 +30,7 @@ fn main() -> anyhow::Result<()> {
     rows.extend(efld::all(&machine));
     rows.extend(losses::all(&machine));
     rows.extend(orthogonal::rows(&machine));
+    rows.extend(deq::rows(&machine));
     runner::run(&options, &machine, rows)?;
     orthogonal::against_plain(&machine, options.filter());
     Ok(())

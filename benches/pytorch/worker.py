@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 import adai
+import deq
 import efld
 import losses
 import momentum

@@ -5,6 +5,7 @@
 #![recursion_limit = "256"]
 
 mod checks;
+mod deq;
 #[path = "../support/devices.rs"]
 mod devices;
 mod optimizers;
@@ -32,6 +33,7 @@ conformance! {
     cayley_conv2d => firebrick::models::orthogonal::alternatives::CayleyConv2d,
     cayley_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::CayleyLinear>,
     co_teaching => subjects::CoTeachingSubject,
+    deq_layer => firebrick::models::deq::DeqLayer,
     early_learning => subjects::EarlyLearningSubject,
     efld_quantized => optimizers::EfldQuantizedSubject,
     efld_sgld => optimizers::EfldSgldSubject,

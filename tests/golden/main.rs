@@ -7,6 +7,7 @@
 
 mod adai;
 mod case;
+mod deq;
 #[path = "../support/devices.rs"]
 mod devices;
 mod efld;
@@ -95,6 +96,36 @@ fn host_kind(name: &str, check: fn(&Case) -> Result<(), Failure>) {
 #[test]
 fn confident_learning() {
     host_kind("confident_learning", label_noise::confident_learning);
+}
+
+#[test]
+fn deq_activation() {
+    device_kind("deq_activation", deq::equilibrium);
+}
+
+#[test]
+fn deq_end_to_end() {
+    device_kind("deq_end_to_end", deq::end_to_end);
+}
+
+#[test]
+fn deq_jacobian_reg() {
+    device_kind("deq_jacobian_reg", deq::jacobian_penalty);
+}
+
+#[test]
+fn deq_linear() {
+    device_kind("deq_linear", deq::equilibrium);
+}
+
+#[test]
+fn deq_norms() {
+    device_kind("deq_norms", deq::norms);
+}
+
+#[test]
+fn deq_solver() {
+    device_kind("deq_solver", deq::solver);
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl DeqCell for AffineCell {
     type State = Tensor<2>;
     type Input = Tensor<2>;
 
-    fn map(&self, state: Tensor<2>, input: &Tensor<2>) -> Tensor<2> {
+    fn evaluate(&self, state: Tensor<2>, input: &Tensor<2>) -> Tensor<2> {
         self.activation.apply(self.before(state, input))
     }
 

@@ -211,9 +211,9 @@ type Found = (Tensor<2>, Vec<Tensor<2>>, SolveReport);
 
 impl<C: DeqCell> Run<'_, C> {
     /// The map on plain rows, as the solvers want it.
-    fn map(&self, rows: Tensor<2>) -> Tensor<2> {
+    fn evaluate(&self, rows: Tensor<2>) -> Tensor<2> {
         let (cell, input) = &self.plain;
-        let image = cell.map(C::State::from_rows(rows, &self.layout), input);
+        let image = cell.evaluate(C::State::from_rows(rows, &self.layout), input);
         let found = image.layout();
         assert!(
             found == self.layout,
@@ -230,7 +230,7 @@ impl<C: DeqCell> Run<'_, C> {
     }
 
     fn solve(&self, solver: &Solver, start: Tensor<2>) -> Solution<Tensor<2>> {
-        solver.solve(|rows: Tensor<2>| self.map(rows), start)
+        solver.solve(|rows: Tensor<2>| self.evaluate(rows), start)
     }
 
     /// The state with its gradient, and states sampled on the way of a phantom gradient.
@@ -240,7 +240,7 @@ impl<C: DeqCell> Run<'_, C> {
             return recorded(self.cell, self.input, state, &self.layout, phantom);
         }
         let state = C::State::from_rows(state, &self.layout);
-        let image = self.cell.map(state, self.input).into_rows();
+        let image = self.cell.evaluate(state, self.input).into_rows();
         let backward = Backward {
             solver: config.backward.clone(),
             policy: config.policy,

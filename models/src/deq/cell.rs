@@ -26,7 +26,7 @@ use super::plain::Plain;
 ///     type State = Tensor<2>;
 ///     type Input = Tensor<2>;
 ///
-///     fn map(&self, z: Tensor<2>, x: &Tensor<2>) -> Tensor<2> {
+///     fn evaluate(&self, z: Tensor<2>, x: &Tensor<2>) -> Tensor<2> {
 ///         (self.inner.forward(z) * 0.3 + x.clone()).tanh()
 ///     }
 ///
@@ -53,7 +53,7 @@ pub trait DeqCell: Clone + Send + Sync + 'static {
     type Input: Plain;
 
     /// Evaluates the map; the image must have the shape and the float type of the state.
-    fn map(&self, state: Self::State, input: &Self::Input) -> Self::State;
+    fn evaluate(&self, state: Self::State, input: &Self::Input) -> Self::State;
 
     /// The usual start for an input, zeros as a rule.
     fn start(&self, input: &Self::Input) -> Self::State;

@@ -70,7 +70,7 @@ impl<P: Plain, S: State + 'static, I: Plain> DeqCell for FunctionCell<P, S, I> {
     type State = S;
     type Input = I;
 
-    fn map(&self, state: S, input: &I) -> S {
+    fn evaluate(&self, state: S, input: &I) -> S {
         (self.map)(&self.parameters, state, input)
     }
 

@@ -87,7 +87,7 @@ pub(super) fn recorded<C: DeqCell>(
     let mut rows = start;
     let mut samples = Vec::new();
     for step in 1..=phantom.steps {
-        let image = cell.map(C::State::from_rows(rows.clone(), layout), input).into_rows();
+        let image = cell.evaluate(C::State::from_rows(rows.clone(), layout), input).into_rows();
         rows = match phantom.damping {
             1.0 => image,
             damping => image * damping + rows * (1.0 - damping),

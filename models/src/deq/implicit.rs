@@ -147,7 +147,8 @@ impl<'a, C: DeqCell> Derivative<'a, C> {
             Self::Recorded { cell, state, input } => {
                 let layout = cotangent.layout();
                 let leaf = Tensor::from_inner(Tensor::clone(state)).require_grad();
-                let image = cell.map(C::State::from_rows(leaf.clone(), &layout), input).into_rows();
+                let image =
+                    cell.evaluate(C::State::from_rows(leaf.clone(), &layout), input).into_rows();
                 let gradient = if image.is_tracked() {
                     let product = image * Tensor::from_inner(cotangent.into_rows());
                     leaf.grad(&product.sum().backward())

@@ -168,7 +168,8 @@ impl JacobianPenalty {
             }
         };
         let change = v * step.clone();
-        let at = |rows: Tensor<2>| cell.map(C::State::from_rows(rows, layout), input).into_rows();
+        let at =
+            |rows: Tensor<2>| cell.evaluate(C::State::from_rows(rows, layout), input).into_rows();
         (at(z.clone() + change.clone()) - at(z - change)) * (step * 2.0).recip()
     }
 }

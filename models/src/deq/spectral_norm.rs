@@ -121,7 +121,7 @@ impl SpectralNorm {
     /// One power iteration: `v = W^T u / ||.||`, `u = W v / ||.||`.
     pub fn advance(&self) {
         let weight = self.weight.val().inner();
-        let right = unit(transposed_product(weight.clone(), self.left.value().inner()));
+        let right = unit(transposed_product(weight.clone(), self.left.value_sync().inner()));
         let left = unit(product(weight, right.clone()));
         self.left.update(left);
         self.right.update(right);
@@ -129,7 +129,7 @@ impl SpectralNorm {
 
     /// The singular vectors `u`, `[rows]`, and `v`, `[columns]`.
     pub fn vectors(&self) -> [Tensor<1>; 2] {
-        [self.left.value().inner(), self.right.value().inner()]
+        [self.left.value_sync().inner(), self.right.value_sync().inner()]
     }
 
     /// `sigma`, `[1]`, differentiable with respect to the matrix.

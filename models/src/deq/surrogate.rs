@@ -44,10 +44,10 @@ impl Deq {
         let (layout, start) = (start.layout(), start.into_rows().inner());
         let (plain_cell, plain_input) = (cell.plain(), input.plain());
         let map = |rows: Tensor<2>| {
-            plain_cell.map(C::State::from_rows(rows, &layout), &plain_input).into_rows()
+            plain_cell.evaluate(C::State::from_rows(rows, &layout), &plain_input).into_rows()
         };
         let found = self.config().forward.solve(map, start);
-        let y = cell.map(C::State::from_rows(found.state, &layout), &input).into_rows();
+        let y = cell.evaluate(C::State::from_rows(found.state, &layout), &input).into_rows();
         let y_plain = y.clone().inner();
         // The adjoint solve linearizes at the value of y, as the other form does.
         let leaf = Tensor::from_inner(y_plain.clone()).require_grad();
