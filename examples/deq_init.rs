@@ -5,7 +5,7 @@
 //! gradients. After Agarwala and Schoenholz (ICML 2022), in a small form of our own.
 //!
 //! ```text
-//! cargo run --release --example deq_init              # 327 trainings, some minutes
+//! cargo run --release --example deq_init              # 335 trainings, some minutes
 //! cargo run --release --example deq_init -- --seeds 1
 //! ```
 #![recursion_limit = "256"]

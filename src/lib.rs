@@ -16,6 +16,7 @@
 //! | SC-Fac: exactly orthogonal convolutions and linear layers | [`models::orthogonal`] | Su, Byeon, Huang |
 //! | Cayley, BCOP, AOC, SOC, RKO, SVCM, Björck, Householder: orthogonal layers to compare with | [`models::orthogonal::alternatives`] | Trockman, Kolter; Li et al.; Boissin et al.; Singla, Feizi; Sedghi et al. |
 //! | Deep equilibrium blocks with exact implicit gradients | [`models::deq`] | Bai, Kolter, Koltun; Agarwala, Schoenholz |
+//! | Matrix families of equilibrium layers and their theory | [`models::deq::matrix_family`] | Agarwala, Schoenholz |
 //!
 //! Around them: [`device`] turns names into devices, [`data`] feeds Burn's training loops,
 //! [`datasets`] holds loaders, generators and label noise, [`models`] networks, [`ops`] the tensor
