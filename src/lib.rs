@@ -21,6 +21,7 @@
 //! | Residual flows from orthogonal layers: densities, samples, unbiased log-determinants | [`models::generative::residual_flow`] | Chen, Behrmann, Duvenaud, Jacobsen; Su, Byeon, Huang |
 //! | Deep 1-Lipschitz networks: families, activations, pooling, skips | [`models::vision::orthogonal`], [`models::lipschitz`] | Su, Byeon, Huang; Anil, Lucas, Grosse |
 //! | Certified radii and accuracy, attacks, Lipschitz reports | [`certificates`] | Tsuzuku, Sato, Sugiyama |
+//! | Matrix families of equilibrium layers and their theory | [`models::deq::matrix_family`] | Agarwala, Schoenholz |
 //!
 //! Around them: [`device`] turns names into devices, [`data`] feeds Burn's training loops,
 //! [`datasets`] holds loaders, generators and label noise, [`models`] networks, [`ops`] the tensor

@@ -108,7 +108,7 @@ impl Network {
     }
 }
 
-/// Images from 0 to 1 in rows, and labels.
+/// Images in rows, with mean 0 and standard deviation 1 over all pixels, and labels.
 pub struct Data {
     inputs: Vec<f32>,
     labels: Vec<i32>,
@@ -119,9 +119,13 @@ impl Data {
     /// The digits: 1197 for training, 240 for validation, 360 for the test, classes in proportion.
     pub fn new() -> Result<Self> {
         let set = digits();
-        let inputs = (0..set.len()).flat_map(|at| set.sample(at)).collect();
+        let pixels: Vec<f32> = (0..set.len()).flat_map(|at| set.sample(at)).collect();
+        let count = pixels.len() as f32;
+        let mean = pixels.iter().sum::<f32>() / count;
+        let variance = pixels.iter().map(|pixel| (pixel - mean).powi(2)).sum::<f32>() / count;
+        let inputs = pixels.iter().map(|pixel| (pixel - mean) / variance.sqrt()).collect();
         let labels = set.labels().iter().map(|&label| label as i32).collect();
-        let parts = stratified_split(LabeledDataset::new(set).labels(), 10, &[1197, 240], 0)?;
+        let parts = stratified_split(LabeledDataset::new(set).labels(), 10, &[1197, 240, 360], 0)?;
         Ok(Self { inputs, labels, parts })
     }
 

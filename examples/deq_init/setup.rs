@@ -20,9 +20,6 @@ pub struct Args {
     /// Runs at a time [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Initial scales [default: 0.2 to 2.0]
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    scales: Option<Vec<f64>>,
     /// Take the iterates of least residual, both ways, and stop when converged, instead of the last ones
     #[arg(long)]
     best_iterate: bool,
@@ -40,7 +37,8 @@ pub struct Settings {
     pub device: String,
     pub quick: bool,
     pub seeds: Vec<u64>,
-    /// Seeds of the cells in which families are compared near the edge.
+    /// Seeds of the cells in which families are compared near the edge, where a training is a matter of
+    /// luck: enough of them for the difference to be larger than its spread.
     pub edge_seeds: Vec<u64>,
     pub epochs: usize,
     pub width: usize,
@@ -79,7 +77,7 @@ impl Settings {
             device: common.device.clone(),
             quick: common.quick,
             seeds: common.seeds(3, 1),
-            edge_seeds: (2..8).map(|seed| common.seed.wrapping_add(seed)).collect(),
+            edge_seeds: (2..26).map(|seed| common.seed.wrapping_add(seed)).collect(),
             epochs: common.epochs(5, 2),
             width: args.width,
             lr: args.lr,
@@ -88,7 +86,7 @@ impl Settings {
             max_steps: 40,
             tolerance: 1e-3,
             best_iterate: args.best_iterate,
-            scales: args.scales.clone().unwrap_or_else(|| scales.to_vec()),
+            scales: scales.to_vec(),
             normalization: Normalization::Frobenius,
         }
     }

@@ -7,7 +7,7 @@ use firebrick_harness::claims::table;
 use firebrick_harness::heat_map::{Field, HeatMap};
 use firebrick_harness::run::Run;
 
-use crate::setup::Settings;
+use crate::setup::{EDGES, FAMILIES, Settings};
 use crate::training::Outcome;
 
 /// The trainings of one activation, family and scale.
@@ -94,6 +94,27 @@ pub fn print(name: &str, settings: &Settings, outcomes: &[Outcome]) {
             .collect()
     };
     let lines: Vec<Vec<String>> = rows(outcomes).iter().map(line).collect();
+    println!("{}", table(&header, &lines));
+    if settings.quick {
+        return;
+    }
+    println!("Near the edge, after training");
+    let header = ["layer", "seeds", "accuracy", "above 0.8", "equilibria found"];
+    let mut lines = Vec::new();
+    for (activation, scale) in EDGES {
+        for family in &FAMILIES[..2] {
+            for seeds in [&settings.edge_seeds[..6], &settings.edge_seeds[..]] {
+                let cell = Cell::of(outcomes, (activation, family, scale), seeds);
+                lines.push(vec![
+                    format!("{} at {scale}", row_name(settings, activation, family)),
+                    format!("{} to {}", seeds[0], seeds[seeds.len() - 1]),
+                    format!("{:.3}", cell.accuracy()),
+                    format!("{} of {}", cell.good(0.8), seeds.len()),
+                    format!("{:.2}", cell.converged()),
+                ]);
+            }
+        }
+    }
     println!("{}", table(&header, &lines));
 }
 
