@@ -121,9 +121,9 @@ def small_cnn(batch):
 
 
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)}
-for topic in (adai, efld, graphs, lagnn, losses, momentum, orthogonal):
-for topic in (adai, efld, losses, momentum, orthogonal, residual_flow):
-for topic in (adai, efld, lipschitz, losses, momentum, orthogonal):
+for topic in (
+    adai, deq, efld, graphs, lagnn, lipschitz, losses, momentum, orthogonal, residual_flow
+):
     CASES |= topic.CASES
 
 

@@ -9,8 +9,8 @@ mod deq;
 #[path = "../support/devices.rs"]
 mod devices;
 mod graphs;
-mod local_augmentation;
 mod lipschitz;
+mod local_augmentation;
 mod optimizers;
 mod orthogonal;
 mod residual_flow;
@@ -46,32 +46,32 @@ conformance! {
     efld_quantized => optimizers::EfldQuantizedSubject,
     efld_sgld => optimizers::EfldSgldSubject,
     efld_sign => optimizers::EfldSignSubject,
+    flow_of_images => firebrick::models::generative::residual_flow::ImageFlow,
+    flow_of_vectors => firebrick::models::generative::residual_flow::VectorFlow,
     gat => firebrick::models::graph::Gat,
     gat_conv_with_edges => firebrick::models::graph::GatConv,
     gatv2_conv => firebrick::models::graph::Gatv2Conv,
     gcn => firebrick::models::graph::Gcn,
     gcnii => firebrick::models::graph::Gcnii,
-    flow_of_images => firebrick::models::generative::residual_flow::ImageFlow,
-    flow_of_vectors => firebrick::models::generative::residual_flow::VectorFlow,
     generalized_cross_entropy => subjects::GeneralizedCrossEntropySubject,
-    grand => firebrick::models::graph::local_augmentation::Grand,
     gin_conv => firebrick::models::graph::GinConv,
     gine_conv => firebrick::models::graph::GineConv,
+    grand => firebrick::models::graph::local_augmentation::Grand,
     graph_sage => firebrick::models::graph::GraphSage,
     householder_activation => lipschitz::HouseholderSubject,
     householder_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::HouseholderLinear>,
     lip_convnet => lipschitz::ChainSubject,
     mlp => subjects::MlpSubject,
-    neighbor_cvae => firebrick::models::graph::local_augmentation::NeighborCvae,
     multi_class_hinge => lipschitz::HingeSubject,
+    neighbor_cvae => firebrick::models::graph::local_augmentation::NeighborCvae,
     noisy_label_early_learning => subjects::EarlyLearningLearnerSubject,
     noisy_label_learner => subjects::LearnerSubject,
+    orthogonal_cnn => lipschitz::CnnSubject,
     orthogonal_conv1d => firebrick::models::orthogonal::OrthogonalConv1d,
     orthogonal_conv2d => firebrick::models::orthogonal::OrthogonalConv2d,
     orthogonal_conv2d_folded => orthogonal::FoldedSubject,
     orthogonal_conv_transpose1d => firebrick::models::orthogonal::OrthogonalConvTranspose1d,
     orthogonal_conv_transpose2d => firebrick::models::orthogonal::OrthogonalConvTranspose2d,
-    orthogonal_cnn => lipschitz::CnnSubject,
     orthogonal_linear => firebrick::models::orthogonal::OrthogonalLinear,
     orthogonal_resnet => lipschitz::ResNetSubject,
     orthogonal_shufflenet => lipschitz::ShuffleNetSubject,

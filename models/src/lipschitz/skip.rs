@@ -14,7 +14,6 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::activation::sigmoid;
 use burn::tensor::{Tensor, TensorCreationOptions};
 
 use super::{channel_shuffle, halves};
@@ -60,13 +59,18 @@ impl AdditiveSkip {
             found == expected,
             "AdditiveSkip: both branches must have the same shape, got {found:?} and {expected:?}"
         );
-        let share = sigmoid(self.alpha.val()).reshape([1; D]);
+        let share = self.weight().reshape([1; D]);
         shortcut.clone() + (residual - shortcut) * share
     }
 
     /// The residual branch's weight `s`, read from the device.
     pub fn share(&self) -> f64 {
-        sigmoid(self.alpha.val()).into_scalar::<f64>()
+        self.weight().into_scalar::<f64>()
+    }
+
+    /// `s`, through the hyperbolic tangent: Burn's sigmoid computes in 32 bits on NdArray.
+    fn weight(&self) -> Tensor<1> {
+        (self.alpha.val() * 0.5).tanh() * 0.5 + 0.5
     }
 }
 
