@@ -255,26 +255,6 @@ fn graph_sgc() {
 }
 
 #[test]
-fn graph_cvae() {
-    device_kind("graph_cvae", local_augmentation::cvae);
-}
-
-#[test]
-fn graph_grand() {
-    device_kind("graph_grand", local_augmentation::grand);
-}
-
-#[test]
-fn graph_lagcn() {
-    device_kind("graph_lagcn", local_augmentation::lagcn);
-}
-
-#[test]
-fn graph_uscore() {
-    device_kind("graph_uscore", local_augmentation::uscore);
-}
-
-#[test]
 fn matrix_families() {
     host_kind("matrix_families", matrix_families::families);
 }
