@@ -83,9 +83,10 @@ fn the_state_of_the_highest_score_after_the_warm_up_is_kept() {
     };
     let trained = training(scoring.clone());
     assert!(trained.scores.iter().all(|&(step, score)| step > 4 && step % 2 == 0 && score <= 1e-6));
-    let best = trained.scores.iter().fold((0, f64::NEG_INFINITY), |best, &found| {
-        if found.1 > best.1 { found } else { best }
-    });
+    let best = trained
+        .scores
+        .iter()
+        .fold((0, f64::NEG_INFINITY), |best, &found| if found.1 > best.1 { found } else { best });
     assert_eq!(trained.step, best.0);
     let by_accuracy = training(scoring.clone().with_rule(ScoreRule::ValidationAccuracy));
     assert!(by_accuracy.scores.iter().all(|(_, score)| (0.0..=1.0).contains(score)));
@@ -98,7 +99,8 @@ fn every_network_trains_with_its_way_to_take_the_matrices() {
     let data = data();
     let augmenter = augmenter(&data);
     let source = Source::Generated { augmenter: &augmenter, count: 1 };
-    let (features, classes, device) = (data.num_features(), data.num_classes(), device().autodiff());
+    let (features, classes, device) =
+        (data.num_features(), data.num_classes(), device().autodiff());
     let training = NodeTrainingConfig::augmented().with_epochs(3).with_samples(2);
     let deep = AugmentedGcniiConfig::new(features, classes).with_hidden(4).with_layers(3);
     let deep = training.train(deep.init(&device), &data, source, |_| {}).unwrap();
