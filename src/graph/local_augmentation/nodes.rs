@@ -192,7 +192,7 @@ impl NodeTrainingConfig {
             observe(&point);
             history.push(point);
             if best.loss.is_none_or(|best| validation.loss < best) {
-                kept = Some((valid, draw, epoch));
+                kept = Some(Kept { network: valid, draw, epoch });
             }
             if best.update(validation.loss, validation.accuracy) {
                 best.waited = 0;
@@ -201,18 +201,30 @@ impl NodeTrainingConfig {
                 break;
             }
         }
-        let last = history.len() - 1;
-        let draw = self.evaluation_draw(last as u64);
-        let at_end = self.evaluate(&network.valid(), data, source, draw);
-        let (network, draw, epoch) =
-            kept.ok_or_else(|| AugmentationError::new("validation loss", "a number", "NaN"))?;
-        let test =
-            |predictions: &Predictions| predictions.on(&data.split().test, data.labels()).accuracy;
+        self.finish(kept, network.valid(), data, source, history)
+    }
+
+    /// Looks at the test nodes.
+    fn finish<N: AugmentedNetwork>(
+        &self,
+        kept: Option<Kept<N>>,
+        last: N,
+        data: &AugmentationData,
+        source: Source<'_>,
+        history: Vec<NodeEpoch>,
+    ) -> Result<TrainedNetwork<N>, AugmentationError> {
+        let Some(Kept { network, draw, epoch }) = kept else {
+            return Err(AugmentationError::new("validation loss", "a number", "NaN"));
+        };
+        let test = |network: &N, draw| {
+            let predictions = self.evaluate(network, data, source, draw);
+            predictions.on(&data.split().test, data.labels()).accuracy
+        };
         let report = NodeReport {
             best_epoch: epoch + 1,
             validation_accuracy: history[epoch].validation_accuracy,
-            test_accuracy: test(&self.evaluate(&network, data, source, draw)),
-            last_test_accuracy: test(&at_end),
+            test_accuracy: test(&network, draw),
+            last_test_accuracy: test(&last, self.evaluation_draw(history.len() as u64 - 1)),
             history,
         };
         Ok(TrainedNetwork { network, draw, report })
@@ -296,6 +308,13 @@ pub fn adam(weight_decay: f64) -> AdamConfig {
 
 pub(super) fn number(value: &Tensor<1>) -> f64 {
     value.clone().into_data().iter::<f64>().next().unwrap_or(f64::NAN)
+}
+
+/// The state of the lowest validation loss.
+struct Kept<N> {
+    network: N,
+    draw: u64,
+    epoch: usize,
 }
 
 /// What patience looks at.

@@ -51,7 +51,7 @@ impl LocalAugmenterConfig {
         let device = features.device();
         let cvae = plain(cvae, &device);
         let [nodes, _] = features.dims();
-        let condition = cvae.condition(features);
+        let condition = cvae.condition(features).without_autodiff();
         let Self { normalize, seed, .. } = *self;
         let mut augmenter =
             LocalAugmenter { cvae, condition, nodes, normalize, seed, pool: Vec::new() };
@@ -64,7 +64,10 @@ impl LocalAugmenterConfig {
 
 /// The generator on a device without autodiff.
 fn plain(cvae: &NeighborCvae, device: &Device) -> NeighborCvae {
-    cvae.clone().to_device(device)
+    // Moving a module alone does not end the tracking of its parameters.
+    let tracked = cvae.encoder.hidden.weight.val().is_autodiff();
+    let cvae = if tracked { cvae.valid() } else { cvae.clone() };
+    cvae.to_device(device)
 }
 
 /// Draws generated feature matrices: row `i` holds the features of a neighbor that node `i` could
@@ -130,6 +133,7 @@ impl LocalAugmenter {
         let latent = key.normal(shape, &self.condition.device(), self.condition.dtype());
         let logits = self.cvae.decode(latent, self.condition.clone());
         let matrix = self.cvae.activate_output(logits);
+        let matrix = matrix.without_autodiff();
         if self.normalize { normalize_rows(matrix) } else { matrix }
     }
 }
