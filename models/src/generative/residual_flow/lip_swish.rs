@@ -42,7 +42,8 @@ impl LipSwishConfig {
     }
 }
 
-/// LipSwish with a learnable sharpness; see the [module](self) of this name for the formulas.
+/// `x s(beta x) / 1.1` with the logistic function `s` and a learnable `beta = softplus(b)`: smooth, with
+/// slopes of at most 1.
 ///
 /// # Example
 /// ```
