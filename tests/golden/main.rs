@@ -8,6 +8,7 @@
 mod adai;
 mod case;
 mod deq;
+mod deq_solver;
 #[path = "../support/devices.rs"]
 mod devices;
 mod efld;
@@ -130,7 +131,7 @@ fn deq_norms() {
 
 #[test]
 fn deq_solver() {
-    device_kind("deq_solver", deq::solver);
+    device_kind("deq_solver", deq_solver::solver);
 }
 
 #[test]
