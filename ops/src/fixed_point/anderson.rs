@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::rows::{Map, column, dots, read};
+use super::rows::{Map, column, dots, read, scaled};
 use super::stopping::Stopping;
 use super::tracker::{Outcome, Problem, Tracker};
 
@@ -43,8 +43,9 @@ impl AndersonRidge {
 /// candidate state is the image `f(z)`.
 ///
 /// One new row of the Gram matrix is computed per step on the device and read with the residual; its
-/// small systems are solved on the host in 64 bits. Where a system has no finite solution, the step is a
-/// plain one from the newest point.
+/// small systems are solved on the host in 64 bits. Residuals are divided by their largest entries before
+/// they are multiplied, so that states of any size have products within the range of 32 bits. Where a
+/// system has no finite solution, the step is a plain one from the newest point.
 ///
 /// # Example
 /// ```
@@ -117,7 +118,10 @@ impl AndersonConfig {
 
 struct Point {
     image: Tensor<2>,
-    residual: Tensor<2>,
+    /// The residual over `peak`.
+    unit: Tensor<2>,
+    /// Its largest absolute entry, `[batch, 1]`.
+    peak: Tensor<2>,
 }
 
 /// The last points with the Gram matrices of their residuals.
@@ -126,15 +130,17 @@ struct Window {
     points: Vec<Point>,
     /// Slot of the newest point.
     slot: usize,
-    /// `memory x memory` numbers per sample.
+    /// Products of the residuals over their peaks, `memory x memory` numbers per sample.
     grams: Vec<f64>,
+    /// `memory` numbers per sample.
+    peaks: Vec<f64>,
     batch: usize,
 }
 
 impl Window {
     fn new(memory: usize, batch: usize) -> Self {
-        let grams = vec![0.0; memory * memory * batch];
-        Self { memory, points: Vec::new(), slot: 0, grams, batch }
+        let (grams, peaks) = (vec![0.0; memory * memory * batch], vec![0.0; memory * batch]);
+        Self { memory, points: Vec::new(), slot: 0, grams, peaks, batch }
     }
 
     fn newest(&self) -> &Point {
@@ -143,9 +149,10 @@ impl Window {
 
     /// Adds a point and returns the norms of its residual and image.
     fn push(&mut self, state: Tensor<2>, image: Tensor<2>) -> Vec<[f64; 2]> {
-        let residual = image.clone() - state;
-        let size = dots(&image, &image);
-        let point = Point { image, residual };
+        let (unit, peak) = scaled(&(image.clone() - state));
+        let (image_unit, image_peak) = scaled(&image);
+        let others = vec![dots(&image_unit, &image_unit), image_peak, peak.clone()];
+        let point = Point { image, unit, peak };
         if self.points.len() < self.memory {
             self.slot = self.points.len();
             self.points.push(point);
@@ -153,20 +160,24 @@ impl Window {
             self.slot = (self.slot + 1) % self.memory;
             self.points[self.slot] = point;
         }
-        let newest = &self.points[self.slot].residual;
-        let mut columns: Vec<Tensor<2>> =
-            self.points.iter().map(|point| dots(newest, &point.residual)).collect();
-        columns.push(size);
-        let m = self.memory;
-        let rows = read(columns);
-        for (gram, row) in self.grams.chunks_mut(m * m).zip(&rows) {
-            for (other, &product) in row[..row.len() - 1].iter().enumerate() {
-                gram[self.slot * m + other] = product;
-                gram[other * m + self.slot] = product;
-            }
+        let newest = &self.points[self.slot].unit;
+        let products = self.points.iter().map(|point| dots(newest, &point.unit));
+        let rows = read(products.chain(others).collect());
+        rows.iter().enumerate().map(|(sample, row)| self.note(sample, row)).collect()
+    }
+
+    /// Takes the newest row of products, and after it the square of the image over its peak and the
+    /// peaks of image and residual; returns the norms of residual and image.
+    fn note(&mut self, sample: usize, row: &[f64]) -> [f64; 2] {
+        let (m, slot, n) = (self.memory, self.slot, self.points.len());
+        let gram = &mut self.grams[sample * m * m..(sample + 1) * m * m];
+        for (other, &product) in row[..n].iter().enumerate() {
+            gram[slot * m + other] = product;
+            gram[other * m + slot] = product;
         }
-        let norms = |row: &Vec<f64>| [row[self.slot].sqrt(), row[row.len() - 1].sqrt()];
-        rows.iter().map(norms).collect()
+        let [image_peak, peak] = [row[n + 1], row[n + 2]];
+        self.peaks[sample * m + slot] = peak;
+        [peak * row[slot].sqrt(), image_peak * row[n].sqrt()]
     }
 
     fn combine(&self, ridge: [f64; 2], mixing: f64, first: bool) -> Tensor<2> {
@@ -182,7 +193,10 @@ impl Window {
             // beta f(z) + (1 - beta) z
             let mixed = match mixing {
                 1.0 => point.image.clone(),
-                _ => point.image.clone() - point.residual.clone() * (1.0 - mixing),
+                _ => {
+                    let back = point.peak.clone() * (1.0 - mixing);
+                    point.image.clone() - point.unit.clone() * back
+                }
             };
             let term = mixed * column;
             next = Some(match next {
@@ -197,15 +211,22 @@ impl Window {
     fn weights(&self, sample: usize, n: usize, [relative, absolute]: [f64; 2]) -> Vec<f64> {
         let m = self.memory;
         let gram = &self.grams[sample * m * m..(sample + 1) * m * m];
-        let mean = (0..n).map(|i| gram[i * m + i]).sum::<f64>() / n as f64;
-        if mean == 0.0 {
+        let peaks = &self.peaks[sample * m..][..n];
+        let lengths = (0..n).map(|i| peaks[i] * gram[i * m + i].sqrt());
+        let longest = lengths.fold(0.0, f64::max);
+        if longest == 0.0 {
             return vec![1.0 / n as f64; n];
         }
-        let scale = if relative > 0.0 || absolute == 0.0 { mean } else { 1.0 };
+        // A relative ridge sees ratios only, whose squares are in range.
+        let scale_free = relative > 0.0 || absolute == 0.0;
+        let unit = if scale_free { longest } else { 1.0 };
+        let entry = |i: usize, j: usize| gram[i * m + j] * (peaks[i] / unit) * (peaks[j] / unit);
+        let mean = (0..n).map(|i| entry(i, i)).sum::<f64>() / n as f64;
+        let scale = if scale_free { mean } else { 1.0 };
         let mut system = vec![0.0; n * n];
         for i in 0..n {
             for j in 0..n {
-                system[i * n + j] = gram[i * m + j] / scale;
+                system[i * n + j] = entry(i, j) / scale;
             }
             system[i * n + i] += relative + absolute;
         }

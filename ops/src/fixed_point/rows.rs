@@ -10,6 +10,15 @@ pub(super) fn dots(a: &Tensor<2>, b: &Tensor<2>) -> Tensor<2> {
     (a.clone() * b.clone()).sum_dim(1)
 }
 
+/// Rows over their largest absolute entries, and those, `[batch, 1]`, with 1 for a row of zeros.
+///
+/// Squares of such rows neither overflow nor vanish.
+pub(super) fn scaled(rows: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    let peaks = rows.clone().max_abs_dim(1);
+    let peaks = peaks.clone().mask_fill(peaks.equal_elem(0.0), 1.0);
+    (rows.clone() / peaks.clone(), peaks)
+}
+
 /// Columns side by side in one read: one list of columns per sample.
 pub(super) fn read(columns: Vec<Tensor<2>>) -> Vec<Vec<f64>> {
     let width = columns.len();

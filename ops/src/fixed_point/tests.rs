@@ -240,6 +240,32 @@ fn relative_ridge_does_not_see_the_scale_of_the_problem() {
 }
 
 #[test]
+fn anderson_takes_the_same_steps_for_tiny_and_huge_states_in_32_bits() {
+    let w = contraction(6, 0.9, 9).cast(DType::F32);
+    let c = tensor(draw(12, 10), [2, 6]).cast(DType::F32);
+    let solve = |mixing, scale: f64| {
+        let solver = Solver::from(AndersonConfig::new().with_mixing(mixing))
+            .with_mode(ResidualMode::Absolute)
+            .with_tolerance(1e-5 * scale);
+        let tanh = |z: Tensor<2>| (z.matmul(w.clone().transpose()) + c.clone()).tanh();
+        let map = |z: Tensor<2>| tanh(z * scale.recip()) * scale;
+        let solution = solver.solve(map, c.zeros_like());
+        assert!(solution.report.all_converged(), "{:?}", solution.report);
+        (solution.report.steps, solution.state * scale.recip())
+    };
+    for mixing in [1.0, 0.75] {
+        let (steps, state) = solve(mixing, 1.0);
+        assert!(steps > 3, "{steps}");
+        // Powers of two, about 1e-25 and 1e25: multiplication by them does not round.
+        for scale in [2f64.powi(-83), 2f64.powi(83)] {
+            let (found, scaled) = solve(mixing, scale);
+            assert_eq!(found, steps, "mixing {mixing}, scale {scale:e}");
+            assert_eq!(scaled.into_data(), state.to_data(), "mixing {mixing}, scale {scale:e}");
+        }
+    }
+}
+
+#[test]
 fn linear_solves_do_not_depend_on_the_scale_of_the_right_hand_side() {
     let w = contraction(6, 0.9, 40);
     let v = tensor(draw(18, 41), [3, 6]);
