@@ -1,8 +1,12 @@
 //! Equilibrium layers.
 
+use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::Device;
-use firebrick::models::deq::{Deq, DeqConfig, DeqLayer, DeqLayerConfig};
+use burn::tensor::{Device, Tensor};
+use firebrick::models::deq::{
+    Deq, DeqConfig, DeqLayer, DeqLayerConfig, SpectralNorm, SpectralNormConfig, WeightNorm,
+    WeightNormConfig,
+};
 
 use crate::subjects::{Subject, device_of, host, wave};
 
@@ -28,5 +32,54 @@ impl Subject for DeqLayer {
 
     fn output(&self) -> Vec<f32> {
         host(self.forward(&block(), wave([4, 3], 99, &device_of(self))).state)
+    }
+}
+
+/// A layer with a normalized weight.
+fn layer(weight: Tensor<2>, seed: usize) -> Tensor<2> {
+    let input = wave([4, 3], seed, &weight.device());
+    input.matmul(weight.transpose()).tanh()
+}
+
+fn pulled<M: Module>(
+    module: M,
+    output: Tensor<2>,
+    optimizer: &mut ModuleOptimizer,
+    step: usize,
+) -> M {
+    let target = wave(output.dims(), step + 1, &output.device());
+    let loss = (output - target).powi_scalar(2).mean();
+    let gradients = GradientsParams::from_grads(loss.backward(), &module);
+    optimizer.step(0.1, module, gradients)
+}
+
+impl Subject for SpectralNorm {
+    fn init(device: &Device) -> Self {
+        SpectralNormConfig::new().with_learnable(true).init(wave([5, 3], 1, device))
+    }
+
+    fn train_step(mut self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+        self.advance();
+        let output = layer(self.weight(), step);
+        pulled(self, output, optimizer, step)
+    }
+
+    fn output(&self) -> Vec<f32> {
+        host(layer(self.weight(), 99))
+    }
+}
+
+impl Subject for WeightNorm<2> {
+    fn init(device: &Device) -> Self {
+        WeightNormConfig::new().init(wave([5, 3], 1, device))
+    }
+
+    fn train_step(self, optimizer: &mut ModuleOptimizer, step: usize) -> Self {
+        let output = layer(self.weight(), step);
+        pulled(self, output, optimizer, step)
+    }
+
+    fn output(&self) -> Vec<f32> {
+        host(layer(self.weight(), 99))
     }
 }

@@ -82,6 +82,8 @@ conformance! {
     soc_conv2d => firebrick::models::orthogonal::alternatives::SocConv2d,
     sop => subjects::SopSubject,
     sop_plus_paper => subjects::SopPlusSubject,
+    spectral_norm => firebrick::models::deq::SpectralNorm,
     svcm_conv2d => firebrick::models::orthogonal::alternatives::SvcmConv2d,
     symmetric_cross_entropy => subjects::SymmetricCrossEntropySubject,
+    weight_norm => firebrick::models::deq::WeightNorm<2>,
 }

@@ -1,7 +1,7 @@
 //! Matrices of given spectral norm.
 
 use burn::config::Config;
-use burn::module::{Module, Param, RunningState};
+use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -70,6 +70,7 @@ impl SpectralNormConfig {
             self.clip
         );
         let weight = weight.detach();
+        let is_tracked = weight.device().is_autodiff();
         let factor = weight.clone().narrow(1, 0, 1).full_like(self.target);
         let factor = Param::from_tensor(factor.detach());
         let left = unit(left.inner());
@@ -77,8 +78,8 @@ impl SpectralNormConfig {
         SpectralNorm {
             weight: Param::from_tensor(weight),
             factor: if self.learnable { factor } else { factor.set_require_grad(false) },
-            left: RunningState::new(left),
-            right: RunningState::new(right),
+            left: buffer(left, is_tracked),
+            right: buffer(right, is_tracked),
             clip: self.clip,
         }
     }
@@ -100,7 +101,7 @@ impl SpectralNormConfig {
 /// use firebrick_models::deq::SpectralNormConfig;
 ///
 /// let w = Tensor::<2>::from_data([[3.0, 0.0], [0.0, 1.0]], &Device::flex());
-/// let norm = SpectralNormConfig::new().with_target(0.9).init(w);
+/// let mut norm = SpectralNormConfig::new().with_target(0.9).init(w);
 /// (0..20).for_each(|_| norm.advance());
 /// let first = norm.weight().into_data().iter::<f32>().next().unwrap();
 /// assert!((first - 0.9).abs() < 1e-5);
@@ -111,25 +112,26 @@ pub struct SpectralNorm {
     pub weight: Param<Tensor<2>>,
     /// `g`, `[rows, 1]`
     pub factor: Param<Tensor<2>>,
-    left: RunningState<Tensor<1>>,
-    right: RunningState<Tensor<1>>,
+    left: Param<Tensor<1>>,
+    right: Param<Tensor<1>>,
     #[module(skip)]
     clip: Option<f64>,
 }
 
 impl SpectralNorm {
     /// One power iteration: `v = W^T u / ||.||`, `u = W v / ||.||`.
-    pub fn advance(&self) {
+    pub fn advance(&mut self) {
         let weight = self.weight.val().inner();
-        let right = unit(transposed_product(weight.clone(), self.left.value_sync().inner()));
+        let [left, _] = self.vectors();
+        let right = unit(transposed_product(weight.clone(), left));
         let left = unit(product(weight, right.clone()));
-        self.left.update(left);
-        self.right.update(right);
+        replace(&mut self.left, left);
+        replace(&mut self.right, right);
     }
 
     /// The singular vectors `u`, `[rows]`, and `v`, `[columns]`.
     pub fn vectors(&self) -> [Tensor<1>; 2] {
-        [self.left.value_sync().inner(), self.right.value_sync().inner()]
+        [self.left.val().inner(), self.right.val().inner()]
     }
 
     /// `sigma`, `[1]`, differentiable with respect to the matrix.
@@ -147,6 +149,21 @@ impl SpectralNorm {
         };
         self.weight.val() * factor
     }
+}
+
+/// A vector that is kept with the weight and not trained. Clones of the module have their own.
+fn buffer(vector: Tensor<1>, is_tracked: bool) -> Param<Tensor<1>> {
+    Param::from_tensor(beside(vector, is_tracked)).set_require_grad(false)
+}
+
+fn beside(vector: Tensor<1>, is_tracked: bool) -> Tensor<1> {
+    if is_tracked { Tensor::from_inner(vector) } else { vector }
+}
+
+/// Changes the value of a buffer, which keeps its identity in records.
+fn replace(buffer: &mut Param<Tensor<1>>, vector: Tensor<1>) {
+    let vector = beside(vector, buffer.val().device().is_autodiff());
+    *buffer = buffer.clone().map(|_| vector);
 }
 
 fn product(matrix: Tensor<2>, vector: Tensor<1>) -> Tensor<1> {

@@ -137,7 +137,7 @@ fn normalized_weights_train_and_keep_their_norms() {
     let transposed = WeightNormConfig::new().with_axis(1).init(w.clone());
     assert_eq!(transposed.length.dims(), [1, 4]);
     assert_near(&transposed.weight(), &w, 1e-12, "learned norms start at the weight's");
-    let spectral = SpectralNormConfig::new().with_learnable(true).init(w);
+    let mut spectral = SpectralNormConfig::new().with_learnable(true).init(w);
     (0..200).for_each(|_| spectral.advance());
     let leading = spectral.weight();
     let radius = spectral.sigma().into_scalar::<f64>();
