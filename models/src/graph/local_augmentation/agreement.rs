@@ -11,8 +11,8 @@ use firebrick_ops::one_hot::one_hot;
 /// U = mean over labeled nodes of ( -ln(1/M sum_m p_m[i, y_i]) + 1/M sum_m ln p_m[i, y_i] )
 /// ```
 ///
-/// By Jensen's inequality `U <= 0`, with 0 where all passes agree. The generator with the highest `U`
-/// is kept.
+/// By Jensen's inequality `U <= 0`, with 0 where all passes agree. The generator with the highest
+/// `U` is kept.
 ///
 /// # Shapes
 /// - log_probabilities: `[passes, nodes, classes]`

@@ -148,9 +148,9 @@ pub struct NeighborDecoder {
 /// KL   = -1/2 sum (1 + v - mu^2 - exp(v))
 /// ```
 ///
-/// with the loss of [`Reconstruction`]. With `normalize_hidden`, [`BatchStatistics`] stands before both
-/// `relu` and on `a`. After training, a latent `z ~ N(0, I)` and a node's own features give the features of
-/// a neighbor that the node could have.
+/// with the loss of [`Reconstruction`]. With `normalize_hidden`, [`BatchStatistics`] stands before
+/// both `relu` and on `a`. After training, a latent `z ~ N(0, I)` and a node's own features give the
+/// features of a neighbor that the node could have.
 ///
 /// # Shapes
 /// - neighbors `x`, centers `c`: `[batch, features]`

@@ -95,8 +95,8 @@ impl AugmentedGatConfig {
 /// output = log_softmax(GAT(dropout([H_1 | ... | H_K+1])))      heads averaged
 /// ```
 ///
-/// `GAT` is a [`GatConv`] with self loops. Without generated matrices, `K = 0`, it is a graph attention
-/// network of two layers.
+/// `GAT` is a [`GatConv`] with self loops. Without generated matrices, `K = 0`, it is a graph
+/// attention network of two layers.
 ///
 /// # Shapes
 /// - inputs: `K + 1` matrices `[nodes, features]`, the real one last
@@ -121,8 +121,8 @@ impl AugmentedGatConfig {
 /// ```
 ///
 /// # Notes
-/// Dropout of attention is that of [`GatConv`], from the device's generator; all else depends on seeds
-/// alone. The slope of the attention's LeakyReLU is 0.2, and that of ELU 1.
+/// Dropout of attention is that of [`GatConv`], from the device's generator; all else depends on
+/// seeds alone. The slope of the attention's LeakyReLU is 0.2, and that of ELU 1.
 ///
 /// # References
 /// S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022; P. Veličković et al.,
