@@ -5,9 +5,10 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 
 use firebrick::models::graph::local_augmentation::{
-    AugmentedGcn, AugmentedGcnConfig, AugmentedGcnii, AugmentedGcniiConfig, AugmentedNetwork,
-    AugmentedSage, AugmentedSageConfig, ConsistencyLossConfig, DropoutMasks, Grand, GrandConfig,
-    NeighborCvae, NeighborCvaeConfig, PreparedGraph,
+    AugmentedGat, AugmentedGatConfig, AugmentedGcn, AugmentedGcnConfig, AugmentedGcnii,
+    AugmentedGcniiConfig, AugmentedNetwork, AugmentedSage, AugmentedSageConfig,
+    ConsistencyLossConfig, DropoutMasks, Grand, GrandConfig, NeighborCvae, NeighborCvaeConfig,
+    PreparedGraph,
 };
 use firebrick::ops::sparse::{Features, Graph};
 
@@ -56,6 +57,12 @@ macro_rules! augmented_network {
     };
 }
 
+// Without dropout: that of attention comes from the device's generator, which all trainings share.
+augmented_network!(
+    AugmentedGat,
+    2,
+    AugmentedGatConfig::new(5, 3).with_hidden(4).with_heads(2).with_dropout(0.0)
+);
 augmented_network!(AugmentedGcn, 2, AugmentedGcnConfig::new(5, 3).with_hidden(4));
 augmented_network!(
     AugmentedGcnii,

@@ -32,6 +32,7 @@ macro_rules! conformance {
 conformance! {
     adai => optimizers::AdaiSubject,
     aoc_conv2d => firebrick::models::orthogonal::alternatives::AocConv2d,
+    augmented_gat => firebrick::models::graph::local_augmentation::AugmentedGat,
     augmented_gcn => firebrick::models::graph::local_augmentation::AugmentedGcn,
     augmented_gcnii => firebrick::models::graph::local_augmentation::AugmentedGcnii,
     augmented_sage => firebrick::models::graph::local_augmentation::AugmentedSage,

@@ -12,7 +12,7 @@ use firebrick_ops::sparse::Features;
 use serde::Serialize;
 
 use super::AugmentationData;
-use super::evaluation::Predictions;
+use super::evaluation::{Evaluation, Predictions};
 
 /// Where the matrices beside the real one come from.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +54,7 @@ pub enum Fusion {
 /// | `patience` | none | | epochs without a better validation loss or accuracy |
 /// | `fusion` | `Concatenate` | | |
 /// | `fixed_draw` | false | | one draw for all steps |
+/// | `keep_ties` | false | | a later epoch of equal validation loss replaces the kept one |
 /// | `seed` | 0 | | of the dropout masks |
 #[derive(Config, Debug)]
 pub struct NodeTrainingConfig {
@@ -86,6 +87,9 @@ pub struct NodeTrainingConfig {
     /// Uses one draw in all steps.
     #[config(default = false)]
     pub fixed_draw: bool,
+    /// Keeps the last of the epochs of the lowest validation loss, not the first.
+    #[config(default = false)]
+    pub keep_ties: bool,
     /// Seed of the dropout masks.
     #[config(default = 0)]
     pub seed: u64,
@@ -100,6 +104,17 @@ impl NodeTrainingConfig {
     /// Four predictions with the consistency loss, weight decay on all parameters.
     pub fn augmented() -> Self {
         Self::new().with_samples(4).with_consistency(1.0).with_other_weight_decay(5e-4)
+    }
+
+    /// LA-GRAND's: as [`augmented`](Self::augmented) with one matrix at a time and one fixed draw, for
+    /// up to 5000 epochs with a patience of 200, and of equal validation losses the last is kept.
+    pub fn grand() -> Self {
+        Self::augmented()
+            .with_epochs(5000)
+            .with_patience(Some(200))
+            .with_fusion(Fusion::Separate)
+            .with_fixed_draw(true)
+            .with_keep_ties(true)
     }
 
     fn check(&self) -> Result<(), AugmentationError> {
@@ -139,13 +154,13 @@ impl NodeTrainingConfig {
     }
 
     /// Trains a network and keeps its state of the lowest validation loss, with the draw that it
-    /// was evaluated on. The test nodes are looked at once, after the choice, and once for the last
+    /// was evaluated on: the first such state, or the last with `keep_ties`. The test nodes are looked at once, after the choice, and once for the last
     /// epoch.
     ///
     /// The network must be on an autodiff device. `observe` is called after every epoch.
     ///
     /// # Errors
-    /// [`AugmentationError`] if a setting is outside its range, or the loss is no number.
+    /// [`AugmentationError`] if a setting is outside its range, or a loss is no number.
     ///
     /// # Panics
     /// If the network takes another number of matrices than the source gives.
@@ -157,51 +172,58 @@ impl NodeTrainingConfig {
         mut observe: impl FnMut(&NodeEpoch),
     ) -> Result<TrainedNetwork<N>, AugmentationError> {
         self.check()?;
-        let loss = ConsistencyLossConfig::new()
-            .with_temperature(self.temperature)
-            .with_weight(self.consistency)
-            .init();
-        let (nodes, labels) = data.training_labels();
         let mut optimizer = self.optimizer(&network);
-        let mut history: Vec<NodeEpoch> = Vec::new();
-        let mut best = Best::default();
-        let mut kept = None;
-        for epoch in 0..self.epochs {
-            let logs = self.predictions(&network, data, source, epoch as u64);
-            let output = loss.forward(logs, nodes.clone(), labels.clone());
-            let consistency = number(&output.consistency);
-            let total = output.total();
-            let value = number(&total);
-            if !value.is_finite() {
-                let found = format!("{value} in epoch {}", epoch + 1);
-                return Err(AugmentationError::new("loss", "a finite number", found));
-            }
-            let gradients = GradientsParams::from_grads(total.backward(), &network);
-            network = optimizer.step(self.learning_rate, network, gradients);
-
-            let (valid, draw) = (network.valid(), self.evaluation_draw(epoch as u64));
+        let (mut history, mut best, mut kept) = (Vec::new(), Best::default(), None);
+        for epoch in 0..self.epochs as u64 {
+            let terms;
+            (network, terms) = self.step(network, &mut optimizer, data, source, epoch)?;
+            let (valid, draw) = (network.valid(), self.evaluation_draw(epoch));
             let predictions = self.evaluate(&valid, data, source, draw);
             let validation = predictions.on(&data.split().validation, data.labels());
             let point = NodeEpoch {
-                epoch: epoch + 1,
-                loss: value,
-                consistency,
+                epoch: epoch as usize + 1,
+                loss: terms.total,
+                consistency: terms.consistency,
                 validation_loss: validation.loss,
                 validation_accuracy: validation.accuracy,
             };
             observe(&point);
             history.push(point);
-            if best.loss.is_none_or(|best| validation.loss < best) {
-                kept = Some(Kept { network: valid, draw, epoch });
-            }
-            if best.update(validation.loss, validation.accuracy) {
-                best.waited = 0;
+            if best.update(&validation, self.keep_ties) {
+                kept = Some(Kept { network: valid, draw, epoch: epoch as usize });
             }
             if self.patience.is_some_and(|patience| best.waited >= patience) {
                 break;
             }
         }
         self.finish(kept, network.valid(), data, source, history)
+    }
+
+    /// One update of the network, and the loss before it.
+    fn step<N: AugmentedNetwork>(
+        &self,
+        network: N,
+        optimizer: &mut ModuleOptimizer,
+        data: &AugmentationData,
+        source: Source<'_>,
+        epoch: u64,
+    ) -> Result<(N, Terms), AugmentationError> {
+        let loss = ConsistencyLossConfig::new()
+            .with_temperature(self.temperature)
+            .with_weight(self.consistency)
+            .init();
+        let (nodes, labels) = data.training_labels();
+        let output = loss.forward(self.predictions(&network, data, source, epoch), nodes, labels);
+        let consistency = number(&output.consistency);
+        let loss = output.total();
+        let total = number(&loss);
+        if !total.is_finite() {
+            let found = format!("{total} in epoch {}", epoch + 1);
+            return Err(AugmentationError::new("loss", "a finite number", found));
+        }
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        let network = optimizer.step(self.learning_rate, network, gradients);
+        Ok((network, Terms { total, consistency }))
     }
 
     /// Looks at the test nodes.
@@ -317,22 +339,35 @@ struct Kept<N> {
     epoch: usize,
 }
 
-/// What patience looks at.
+/// The training loss of a step.
+struct Terms {
+    total: f64,
+    consistency: f64,
+}
+
+/// What the choice of a state and patience look at.
 #[derive(Default)]
 struct Best {
     loss: Option<f64>,
     accuracy: f64,
+    /// Epochs since one of the two was as good as the best.
     waited: usize,
 }
 
 impl Best {
-    /// Whether one of the two is as good as the best.
-    fn update(&mut self, loss: f64, accuracy: f64) -> bool {
-        let good = self.loss.is_none_or(|best| loss <= best) || accuracy >= self.accuracy;
-        self.loss = Some(self.loss.map_or(loss, |best| best.min(loss)));
+    /// Takes the numbers of an epoch and says whether its state is to be kept. A loss that is no
+    /// number is never the best.
+    fn update(&mut self, found: &Evaluation, keep_ties: bool) -> bool {
+        let Evaluation { loss, accuracy } = *found;
+        let lower = !loss.is_nan() && self.loss.is_none_or(|best| loss < best);
+        let equal = self.loss == Some(loss);
+        let good = lower || equal || accuracy >= self.accuracy;
+        if lower {
+            self.loss = Some(loss);
+        }
         self.accuracy = self.accuracy.max(accuracy);
-        self.waited += 1;
-        good
+        self.waited = if good { 0 } else { self.waited + 1 };
+        lower || (equal && keep_ties)
     }
 }
 
@@ -354,7 +389,7 @@ pub struct NodeEpoch {
 /// What a training gave.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NodeReport {
-    /// The epoch of the lowest validation loss, from 1.
+    /// The epoch of the lowest validation loss, from 1; which of several, `keep_ties` says.
     pub best_epoch: usize,
     /// Validation accuracy in that epoch.
     pub validation_accuracy: f64,
@@ -375,4 +410,31 @@ pub struct TrainedNetwork<N> {
     pub draw: u64,
     /// The course of the training.
     pub report: NodeReport,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_that_is_no_number_is_never_kept_and_ties_are_kept_on_request() {
+        let losses = [f64::NAN, 0.5, 0.5, f64::NAN, 0.6, 0.4];
+        let kept = |keep_ties| {
+            let mut best = Best::default();
+            losses.map(|loss| best.update(&Evaluation { loss, accuracy: 0.5 }, keep_ties))
+        };
+        assert_eq!(kept(false), [false, true, false, false, false, true]);
+        assert_eq!(kept(true), [false, true, true, false, false, true]);
+    }
+
+    #[test]
+    fn patience_counts_the_epochs_in_which_neither_loss_nor_accuracy_is_as_good_as_the_best() {
+        let mut best = Best::default();
+        let epochs = [(0.5, 0.5), (0.6, 0.4), (0.7, 0.4), (0.5, 0.4), (0.6, 0.4), (0.9, 0.5)];
+        let waited = epochs.map(|(loss, accuracy)| {
+            best.update(&Evaluation { loss, accuracy }, false);
+            best.waited
+        });
+        assert_eq!(waited, [0, 1, 2, 0, 1, 0]);
+    }
 }

@@ -1,8 +1,4 @@
 //! Chooses among the states of a generator while it trains.
-//!
-//! A scoring network learns from the real features first. After each step of the generator a matrix
-//! is drawn and scored; where the score is the best so far, the state is kept and the scoring network
-//! goes on learning from that matrix.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -27,7 +23,11 @@ pub enum ScoreRule {
     ValidationAccuracy,
 }
 
-/// Settings of the choice.
+/// Settings of the choice among the states of a generator.
+///
+/// A scoring network learns from the real features first. After each step of the generator a matrix
+/// is drawn and scored; where the score is the best so far, the state is kept and the scoring network
+/// goes on learning from that matrix.
 ///
 /// | field | default | meaning |
 /// |---|---|---|

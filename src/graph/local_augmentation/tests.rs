@@ -106,7 +106,7 @@ fn every_network_trains_with_its_way_to_take_the_matrices() {
     let deep = training.train(deep.init(&device), &data, source, |_| {}).unwrap();
     let sage = AugmentedSageConfig::new(features, classes).with_hidden(4).init(&device);
     let sage = training.train(sage, &data, source, |_| {}).unwrap();
-    let separate = training.clone().with_fusion(Fusion::Separate).with_fixed_draw(true);
+    let separate = NodeTrainingConfig::grand().with_epochs(3).with_samples(2);
     let grand = GrandConfig::new(features, classes).with_hidden(4).with_order(2).init(&device);
     let grand = separate.train(grand, &data, source, |_| {}).unwrap();
     let average = training.with_fusion(Fusion::Average);
@@ -128,6 +128,24 @@ fn patience_ends_a_training_that_does_not_get_better() {
     let stopped = run(training.clone().with_patience(Some(5)));
     assert!(stopped.history.len() < 300);
     assert!(stopped.best_epoch <= stopped.history.len());
+}
+
+#[test]
+fn of_equal_validation_losses_grand_keeps_the_last_and_the_others_the_first() {
+    let data = data();
+    let network = GrandConfig::new(data.num_features(), data.num_classes()).with_hidden(4);
+    // Steps far below the rounding of the weights leave every epoch at one validation loss.
+    let training = NodeTrainingConfig::grand().with_epochs(4).with_learning_rate(1e-30);
+    let run = |training: NodeTrainingConfig| {
+        let network = network.init(&device().autodiff());
+        training.train(network, &data, Source::Real, |_| {}).unwrap().report
+    };
+    let last = run(training.clone());
+    let losses: Vec<_> = last.history.iter().map(|epoch| epoch.validation_loss).collect();
+    assert!(losses.iter().all(|&loss| loss == losses[0]), "{losses:?}");
+    assert_eq!(last.best_epoch, 4);
+    assert_eq!(run(training.with_keep_ties(false)).best_epoch, 1);
+    assert!(!NodeTrainingConfig::plain().keep_ties && !NodeTrainingConfig::augmented().keep_ties);
 }
 
 #[test]

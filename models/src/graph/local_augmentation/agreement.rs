@@ -1,22 +1,18 @@
 //! How much several predictions of the same nodes agree: the score that chooses a generator.
-//!
-//! A scoring network with its dropout on predicts `M` times from generated features:
-//!
-//! ```text
-//! U  = mean over labeled nodes of ( -ln(1/M sum_m p_m[i, y_i]) + 1/M sum_m ln p_m[i, y_i] )
-//! MI = mean over nodes of ( H(1/M sum_m p_m[i]) - 1/M sum_m H(p_m[i]) ),   H(p) = -sum p ln p
-//! ```
-//!
-//! By Jensen's inequality `U <= 0` and `MI >= 0`, with 0 where all passes agree. The generator with
-//! the highest `U` is kept. `MI` is the same idea without labels.
-//!
-//! # References
-//! S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022, Eq. (10).
 
 use burn::tensor::{Int, Tensor};
 use firebrick_ops::one_hot::one_hot;
 
-/// The score `U` of the module, for the nodes of the predictions that have a label.
+/// The score `U` that chooses a generator, for the nodes of the predictions that have a label.
+///
+/// A scoring network with its dropout on predicts `M` times from generated features:
+///
+/// ```text
+/// U = mean over labeled nodes of ( -ln(1/M sum_m p_m[i, y_i]) + 1/M sum_m ln p_m[i, y_i] )
+/// ```
+///
+/// By Jensen's inequality `U <= 0`, with 0 where all passes agree. The generator with the highest
+/// `U` is kept.
 ///
 /// # Shapes
 /// - log_probabilities: `[passes, nodes, classes]`
@@ -38,6 +34,9 @@ use firebrick_ops::one_hot::one_hot;
 /// let score = agreement_score(p.log(), label).into_scalar::<f32>();
 /// assert!((score + 0.5108).abs() < 1e-4);
 /// ```
+///
+/// # References
+/// S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022, Eq. (10).
 pub fn agreement_score(log_probabilities: Tensor<3>, labels: Tensor<1, Int>) -> Tensor<1> {
     let [_, nodes, classes] = check("agreement_score", &log_probabilities);
     let [found] = labels.dims();
@@ -54,7 +53,13 @@ pub fn agreement_score(log_probabilities: Tensor<3>, labels: Tensor<1, Int>) -> 
     of_label.sum() / count
 }
 
-/// The label-free counterpart `MI` of the module.
+/// The counterpart of [`agreement_score`] that needs no labels.
+///
+/// ```text
+/// MI = mean over nodes of ( H(1/M sum_m p_m[i]) - 1/M sum_m H(p_m[i]) ),   H(p) = -sum p ln p
+/// ```
+///
+/// over `M` passes with dropout. `MI >= 0`, with 0 where all passes agree.
 ///
 /// # Shapes
 /// - log_probabilities: `[passes, nodes, classes]`

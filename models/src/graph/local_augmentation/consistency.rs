@@ -1,19 +1,4 @@
-//! Several predictions of one node must agree: supervised loss, sharpened consensus, distance to it.
-//!
-//! With `S` predictions `L_s = ln p_s` of `n` nodes and `C` classes:
-//!
-//! ```text
-//! supervised  = -1/S sum_s mean over labeled nodes of L_s[i, y_i]
-//! mean        = 1/S sum_s p_s
-//! target[i]   = mean[i]^(1/T) / sum_c mean[i, c]^(1/T)                       (no gradient)
-//! consistency = weight / (S n) sum_s sum_i |p_s[i] - target[i]|^2            over all nodes
-//! ```
-//!
-//! A temperature `T` below 1 sharpens the consensus, so unlabeled nodes are pulled towards one class.
-//!
-//! # References
-//! W. Feng et al., *Graph Random Neural Networks for Semi-Supervised Learning on Graphs*, NeurIPS
-//! 2020; S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022.
+//! The consistency loss: several predictions of one node must agree.
 
 use burn::config::Config;
 use burn::tensor::activation::softmax;
@@ -58,7 +43,20 @@ impl ConsistencyLossConfig {
     }
 }
 
-/// Supervised loss and distance to the sharpened consensus; see the [module](self).
+/// Several predictions of one node must agree: supervised loss, and distance to the sharpened
+/// consensus.
+///
+/// With `S` predictions `L_s = ln p_s` of `n` nodes and `C` classes:
+///
+/// ```text
+/// supervised  = -1/S sum_s mean over labeled nodes of L_s[i, y_i]
+/// mean        = 1/S sum_s p_s
+/// target[i]   = mean[i]^(1/T) / sum_c mean[i, c]^(1/T)                       (no gradient)
+/// consistency = weight / (S n) sum_s sum_i |p_s[i] - target[i]|^2            over all nodes
+/// ```
+///
+/// A temperature `T` below 1 sharpens the consensus, so unlabeled nodes are pulled towards one class.
+///
 ///
 /// # Example
 /// ```
@@ -74,6 +72,10 @@ impl ConsistencyLossConfig {
 /// let output = loss.forward(log_softmax(logits, 2), first.clone(), first);
 /// assert!(output.consistency.into_scalar::<f32>() > 0.0);
 /// ```
+///
+/// # References
+/// W. Feng et al., *Graph Random Neural Networks for Semi-Supervised Learning on Graphs*, NeurIPS
+/// 2020; S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022.
 #[derive(Clone, Copy, Debug)]
 pub struct ConsistencyLoss {
     temperature: f64,

@@ -1,28 +1,4 @@
 //! A conditional variational autoencoder of a neighbor's features given the center's.
-//!
-//! For an edge `(i, j)` with condition `c = x_i` and target `x = x_j`:
-//!
-//! ```text
-//! h  = relu([x | c] W_e + b_e),   mu = h W_m + b_m,   v = h W_v + b_v        (log variance)
-//! z  = mu + exp(v / 2) eps,       eps ~ N(0, I)
-//! h' = relu([z | c] W_d + b_d),   a = h' W_o + b_o
-//! loss = (reconstruction(a, x) + beta KL) / batch
-//! KL   = -1/2 sum (1 + v - mu^2 - exp(v))
-//! ```
-//!
-//! | [`Reconstruction`] | output | reconstruction |
-//! |---|---|---|
-//! | `Bernoulli` | `sigmoid(a)` | `sum max(a, 0) - a x + ln(1 + exp(-|a|))`, the cross entropy from logits |
-//! | `Gaussian` | `a` | `sum (a - x)^2` |
-//! | `BoundedGaussian` | `tanh(a)` | `sum (tanh(a) - x)^2` |
-//!
-//! After training, a latent `z ~ N(0, I)` and a node's own features give the features of a neighbor
-//! that the node could have.
-//!
-//! # References
-//! S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022; K. Sohn et al.,
-//! *Learning Structured Output Representation using Deep Conditional Generative Models*, NeurIPS
-//! 2015.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -37,7 +13,13 @@ use super::init::Start;
 /// Above this `softplus(x)` is `x` in 64 bits as well, and `exp` is finite in 32.
 const SOFTPLUS_IS_LINEAR: f64 = 40.0;
 
-/// What the generator makes of its last layer, and the loss that goes with it.
+/// What the generator makes of its last layer `a`, and the loss of a target `x` that goes with it.
+///
+/// | variant | output | loss |
+/// |---|---|---|
+/// | `Bernoulli` | `sigmoid(a)` | `sum max(a, 0) - a x + ln(1 + exp(-abs(a)))`, the cross entropy from logits |
+/// | `Gaussian` | `a` | `sum (a - x)^2` |
+/// | `BoundedGaussian` | `tanh(a)` | `sum (tanh(a) - x)^2` |
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum Reconstruction {
     /// Probabilities of features that are 0 or 1.
@@ -55,7 +37,7 @@ pub enum Reconstruction {
 /// | `num_features` | | features of a node |
 /// | `hidden` | 256 | width of the hidden layer on both sides |
 /// | `latent` | 10 | length of `z` |
-/// | `reconstruction` | `Bernoulli` | see the [module](self) |
+/// | `reconstruction` | `Bernoulli` | output and loss of the decoder, see [`Reconstruction`] |
 /// | `normalize_hidden` | false | normalization by batch statistics before every activation |
 /// | `beta` | 1 | weight of the KL term |
 /// | `seed` | 0 | of the starting weights |
@@ -154,7 +136,27 @@ pub struct NeighborDecoder {
     pub output_norm: Option<BatchStatistics>,
 }
 
-/// Generator of neighbor features; see the [module](self).
+/// Generator of neighbor features: a conditional variational autoencoder.
+///
+/// For an edge `(i, j)` with condition `c = x_i` and target `x = x_j`:
+///
+/// ```text
+/// h  = relu([x | c] W_e + b_e),   mu = h W_m + b_m,   v = h W_v + b_v        (log variance)
+/// z  = mu + exp(v / 2) eps,       eps ~ N(0, I)
+/// h' = relu([z | c] W_d + b_d),   a = h' W_o + b_o
+/// loss = (reconstruction(a, x) + beta KL) / batch
+/// KL   = -1/2 sum (1 + v - mu^2 - exp(v))
+/// ```
+///
+/// with the loss of [`Reconstruction`]. With `normalize_hidden`, [`BatchStatistics`] stands before
+/// both `relu` and on `a`. After training, a latent `z ~ N(0, I)` and a node's own features give the
+/// features of a neighbor that the node could have.
+///
+/// # Shapes
+/// - neighbors `x`, centers `c`: `[batch, features]`
+/// - latent `z`: `[batch, latent]`
+/// - generated: `[batch, features]`
+///
 ///
 /// # Example
 /// ```
@@ -169,6 +171,11 @@ pub struct NeighborDecoder {
 /// let generated = cvae.generate(Tensor::ones([4, 2], &device), centers);
 /// assert_eq!(generated.dims(), [4, 5]);
 /// ```
+///
+/// # References
+/// S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022; K. Sohn et al.,
+/// *Learning Structured Output Representation using Deep Conditional Generative Models*, NeurIPS
+/// 2015.
 #[derive(Module, Debug)]
 pub struct NeighborCvae {
     /// The encoder.

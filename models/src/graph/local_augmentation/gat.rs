@@ -1,17 +1,4 @@
-//! LA-GAT: an attention layer per feature matrix, their outputs side by side, and one more.
-//!
-//! ```text
-//! H_k    = elu(GAT_k(dropout(X_k)))           k = 1..K+1, heads side by side, the real matrix last
-//! output = log_softmax(GAT(dropout([H_1 | ... | H_K+1])))      heads averaged
-//! ```
-//!
-//! # Notes
-//! Dropout of attention is that of [`GatConv`], from the device's generator; all else depends on seeds
-//! alone. The slope of the attention's LeakyReLU is 0.2, and that of ELU 1.
-//!
-//! # References
-//! S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022; P. Veličković et al.,
-//! *Graph Attention Networks*, ICLR 2018.
+//! LA-GAT, attention with a branch for each feature matrix.
 
 use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
@@ -101,7 +88,45 @@ impl AugmentedGatConfig {
     }
 }
 
-/// The network; see the [module](self).
+/// LA-GAT: an attention layer per feature matrix, their outputs side by side, and one more.
+///
+/// ```text
+/// H_k    = elu(GAT_k(dropout(X_k)))           k = 1..K+1, heads side by side, the real matrix last
+/// output = log_softmax(GAT(dropout([H_1 | ... | H_K+1])))      heads averaged
+/// ```
+///
+/// `GAT` is a [`GatConv`] with self loops. Without generated matrices, `K = 0`, it is a graph
+/// attention network of two layers.
+///
+/// # Shapes
+/// - inputs: `K + 1` matrices `[nodes, features]`, the real one last
+/// - output: `[nodes, classes]`, log-probabilities
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use firebrick_models::graph::local_augmentation::{
+///     AugmentedGatConfig, AugmentedNetwork, PreparedGraph,
+/// };
+/// use firebrick_ops::sparse::Graph;
+///
+/// let device = Device::flex();
+/// let path = Graph::from_entries(3, &[0, 1, 1, 2], &[1, 0, 2, 1])?;
+/// let graph = PreparedGraph::new(path, &device);
+/// let network = AugmentedGatConfig::new(4, 2).init(&device);
+/// let features = |value: f64| Tensor::<2>::full([3, 4], value, &device).into();
+/// let inputs = [features(0.5), features(1.0)]; // generated, real
+/// assert_eq!(network.log_probabilities(&graph, &inputs, None).dims(), [3, 2]);
+/// # Ok::<(), firebrick_ops::sparse::GraphError>(())
+/// ```
+///
+/// # Notes
+/// Dropout of attention is that of [`GatConv`], from the device's generator; all else depends on
+/// seeds alone. The slope of the attention's LeakyReLU is 0.2, and that of ELU 1.
+///
+/// # References
+/// S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022; P. Veličković et al.,
+/// *Graph Attention Networks*, ICLR 2018.
 #[derive(Module, Debug)]
 pub struct AugmentedGat {
     /// One layer per feature matrix, that of the real one last.

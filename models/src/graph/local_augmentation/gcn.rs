@@ -1,16 +1,4 @@
-//! LA-GCN: a graph convolution per feature matrix, their outputs side by side, and one more.
-//!
-//! ```text
-//! H_k    = relu(A (dropout(X_k) W_k) + b_k)            k = 1..K+1, the real matrix last
-//! H      = [H_1 | ... | H_K+1]
-//! output = log_softmax(A (dropout(H) W) + b)           A = D^-1/2 (A + I) D^-1/2
-//! ```
-//!
-//! Without generated matrices, `K = 0`, it is the graph convolutional network of Kipf and Welling.
-//!
-//! # References
-//! S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022; T. Kipf, M. Welling,
-//! *Semi-Supervised Classification with Graph Convolutional Networks*, ICLR 2017.
+//! LA-GCN, graph convolutions with a branch for each feature matrix.
 
 use burn::config::Config;
 use burn::module::{Module, ParamId};
@@ -92,7 +80,21 @@ impl AugmentedGcnConfig {
     }
 }
 
-/// The network; see the [module](self).
+/// LA-GCN: a graph convolution per feature matrix, their outputs side by side, and one more.
+///
+/// ```text
+/// H_k    = relu(A (dropout(X_k) W_k) + b_k)            k = 1..K+1, the real matrix last
+/// H      = [H_1 | ... | H_K+1]
+/// output = log_softmax(A (dropout(H) W) + b)           A = D^-1/2 (A_0 + I) D^-1/2
+/// ```
+///
+/// with the adjacency matrix `A_0`. Without generated matrices, `K = 0`, it is the graph
+/// convolutional network of Kipf and Welling.
+///
+/// # Shapes
+/// - inputs: `K + 1` matrices `[nodes, features]`, the real one last
+/// - output: `[nodes, classes]`, log-probabilities
+///
 ///
 /// # Example
 /// ```
@@ -111,6 +113,10 @@ impl AugmentedGcnConfig {
 /// assert_eq!(network.log_probabilities(&graph, &inputs, None).dims(), [3, 2]);
 /// # Ok::<(), firebrick_ops::sparse::GraphError>(())
 /// ```
+///
+/// # References
+/// S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022; T. Kipf, M. Welling,
+/// *Semi-Supervised Classification with Graph Convolutional Networks*, ICLR 2017.
 #[derive(Module, Debug)]
 pub struct AugmentedGcn {
     /// One layer per feature matrix, that of the real one last.

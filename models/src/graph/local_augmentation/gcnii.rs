@@ -1,16 +1,4 @@
-//! LA-GCNII: a linear layer per feature matrix, their outputs side by side, and a deep network whose
-//! layers keep a share of the start and a share of the identity.
-//!
-//! ```text
-//! X_0    = [relu(dropout(X_1) V_1 + c_1) | ... ]              the real matrix last
-//! P      = A dropout(H_l-1),  R = (1 - alpha) P + alpha X_0,  beta_l = ln(lambda / l + 1)
-//! H_l    = relu((1 - beta_l) R + beta_l R W_l)                l = 1..L, H_0 = X_0
-//! output = log_softmax(dropout(H_L) V + c)
-//! ```
-//!
-//! # References
-//! S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022; M. Chen et al., *Simple
-//! and Deep Graph Convolutional Networks*, ICML 2020.
+//! LA-GCNII, a deep network that starts from a branch for each feature matrix.
 
 use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
@@ -103,7 +91,43 @@ impl AugmentedGcniiConfig {
     }
 }
 
-/// The network; see the [module](self).
+/// LA-GCNII: a linear layer per feature matrix, their outputs side by side, and a deep network whose
+/// layers keep a share of the start and a share of the identity.
+///
+/// ```text
+/// X_0    = [relu(dropout(X_1) V_1 + c_1) | ... ]              the real matrix last
+/// P      = A dropout(H_l-1),  R = (1 - alpha) P + alpha X_0,  beta_l = ln(lambda / l + 1)
+/// H_l    = relu((1 - beta_l) R + beta_l R W_l)                l = 1..L, H_0 = X_0
+/// output = log_softmax(dropout(H_L) V + c)
+/// ```
+///
+/// where `A` is the symmetrically normalized adjacency matrix with self loops.
+///
+/// # Shapes
+/// - inputs: `K + 1` matrices `[nodes, features]`, the real one last
+/// - output: `[nodes, classes]`, log-probabilities
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use firebrick_models::graph::local_augmentation::{
+///     AugmentedGcniiConfig, AugmentedNetwork, PreparedGraph,
+/// };
+/// use firebrick_ops::sparse::Graph;
+///
+/// let device = Device::flex();
+/// let path = Graph::from_entries(3, &[0, 1, 1, 2], &[1, 0, 2, 1])?;
+/// let graph = PreparedGraph::new(path, &device);
+/// let network = AugmentedGcniiConfig::new(4, 2).with_layers(8).init(&device);
+/// let features = |value: f64| Tensor::<2>::full([3, 4], value, &device).into();
+/// let inputs = [features(0.5), features(1.0)]; // generated, real
+/// assert_eq!(network.log_probabilities(&graph, &inputs, None).dims(), [3, 2]);
+/// # Ok::<(), firebrick_ops::sparse::GraphError>(())
+/// ```
+///
+/// # References
+/// S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022; M. Chen et al., *Simple
+/// and Deep Graph Convolutional Networks*, ICML 2020.
 #[derive(Module, Debug)]
 pub struct AugmentedGcnii {
     /// One linear layer per feature matrix, that of the real one last.

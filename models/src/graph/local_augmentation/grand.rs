@@ -1,19 +1,4 @@
-//! GRAND: a small perceptron on features that were propagated after random nodes were dropped.
-//!
-//! ```text
-//! training:    X' = m X,             m = 0 for a whole row with probability delta, not rescaled
-//! evaluation:  X' = (1 - delta) X
-//! P = 1/(order + 1) sum_{k=0..order} A^k X'
-//! output = log_softmax(dropout(relu(dropout([norm] P) W_1 + b_1)) W_2 + b_2)
-//! ```
-//!
-//! where `A` is the symmetrically normalized adjacency matrix with self loops. With local
-//! augmentation, a step predicts from `S` propagated draws of the real matrix and `S` of one
-//! generated matrix, all under one consistency loss; evaluation takes the real matrix alone.
-//!
-//! # References
-//! W. Feng et al., *Graph Random Neural Networks for Semi-Supervised Learning on Graphs*, NeurIPS
-//! 2020; S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022.
+//! GRAND, which propagates features of randomly dropped nodes and reads one matrix at a time.
 
 use burn::config::Config;
 use burn::module::{Module, ParamId};
@@ -94,7 +79,44 @@ impl GrandConfig {
     }
 }
 
-/// The network; see the [module](self).
+/// GRAND: a small perceptron on features that were propagated after random nodes were dropped.
+///
+/// ```text
+/// training:    X' = m X,             m = 0 for a whole row with probability delta, not rescaled
+/// evaluation:  X' = (1 - delta) X
+/// P = 1/(order + 1) sum_{k=0..order} A^k X'
+/// output = log_softmax(dropout([norm] relu(dropout([norm] P) W_1 + b_1)) W_2 + b_2)
+/// ```
+///
+/// where `A` is the symmetrically normalized adjacency matrix with self loops. With local
+/// augmentation, a step predicts from `S` propagated draws of the real matrix and `S` of one
+/// generated matrix, all under one consistency loss; evaluation takes the real matrix alone.
+///
+/// # Shapes
+/// - inputs: one matrix `[nodes, features]`, real or generated
+/// - output: `[nodes, classes]`, log-probabilities
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use firebrick_models::graph::local_augmentation::{
+///     AugmentedNetwork, DropoutMasks, GrandConfig, PreparedGraph,
+/// };
+/// use firebrick_ops::sparse::Graph;
+///
+/// let device = Device::flex();
+/// let path = Graph::from_entries(3, &[0, 1, 1, 2], &[1, 0, 2, 1])?;
+/// let graph = PreparedGraph::new(path, &device);
+/// let network = GrandConfig::new(4, 2).init(&device);
+/// let real = [Tensor::<2>::ones([3, 4], &device).into()];
+/// let masks = DropoutMasks::new(0, 0);
+/// assert_eq!(network.log_probabilities(&graph, &real, Some(&masks)).dims(), [3, 2]);
+/// # Ok::<(), firebrick_ops::sparse::GraphError>(())
+/// ```
+///
+/// # References
+/// W. Feng et al., *Graph Random Neural Networks for Semi-Supervised Learning on Graphs*, NeurIPS
+/// 2020; S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022.
 #[derive(Module, Debug)]
 pub struct Grand {
     /// Features to the hidden layer.

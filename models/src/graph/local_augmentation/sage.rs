@@ -1,15 +1,4 @@
-//! LA-SAGE: a mean aggregation per feature matrix, their outputs side by side, and further ones.
-//!
-//! ```text
-//! S(x)   = mean over in-neighbors of (x W) + x V + b
-//! H_k    = dropout(relu(norm(S_k(X_k))))               k = 1..K+1, the real matrix last
-//! H      = [H_1 | ... | H_K+1],  then layers of that width with norm, relu and dropout
-//! output = log_softmax(S(H))
-//! ```
-//!
-//! # References
-//! S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022; W. Hamilton et al.,
-//! *Inductive Representation Learning on Large Graphs*, NeurIPS 2017.
+//! LA-SAGE, mean aggregations with a branch for each feature matrix.
 
 use burn::config::Config;
 use burn::module::{Module, ParamId};
@@ -117,7 +106,40 @@ impl SageLayer {
     }
 }
 
-/// The network; see the [module](self).
+/// LA-SAGE: a mean aggregation per feature matrix, their outputs side by side, and further ones.
+///
+/// ```text
+/// S(x)   = mean over in-neighbors of (x W) + x V + b
+/// H_k    = dropout(relu(norm(S_k(X_k))))               k = 1..K+1, the real matrix last
+/// H      = [H_1 | ... | H_K+1],  then layers of that width with norm, relu and dropout
+/// output = log_softmax(S(H))
+/// ```
+///
+/// # Shapes
+/// - inputs: `K + 1` matrices `[nodes, features]`, the real one last
+/// - output: `[nodes, classes]`, log-probabilities
+///
+/// # Example
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use firebrick_models::graph::local_augmentation::{
+///     AugmentedNetwork, AugmentedSageConfig, PreparedGraph,
+/// };
+/// use firebrick_ops::sparse::Graph;
+///
+/// let device = Device::flex();
+/// let path = Graph::from_entries(3, &[0, 1, 1, 2], &[1, 0, 2, 1])?;
+/// let graph = PreparedGraph::new(path, &device);
+/// let network = AugmentedSageConfig::new(4, 2).with_hidden(8).init(&device);
+/// let features = |value: f64| Tensor::<2>::full([3, 4], value, &device).into();
+/// let inputs = [features(0.5), features(1.0)]; // generated, real
+/// assert_eq!(network.log_probabilities(&graph, &inputs, None).dims(), [3, 2]);
+/// # Ok::<(), firebrick_ops::sparse::GraphError>(())
+/// ```
+///
+/// # References
+/// S. Liu et al., *Local Augmentation for Graph Neural Networks*, ICML 2022; W. Hamilton et al.,
+/// *Inductive Representation Learning on Large Graphs*, NeurIPS 2017.
 #[derive(Module, Debug)]
 pub struct AugmentedSage {
     /// One layer per feature matrix, that of the real one last.
