@@ -35,7 +35,7 @@ fn main() -> anyhow::Result<()> {
     rows.extend(losses::all(&machine));
     rows.extend(orthogonal::rows(&machine));
     rows.extend(deq::rows(&machine));
-    rows.extend(graphs::rows(&machine, options.filter()));
+    rows.extend(graphs::rows(&machine));
     rows.extend(lagnn::rows(&machine));
     rows.extend(residual_flow::rows(&machine));
     rows.extend(lipschitz::rows(&machine));

@@ -26,8 +26,8 @@ use crate::setup::{Data, Settings, images};
 
 /// Channels of the first stage.
 const BASE: usize = 4;
-/// Learning rates that plain chains may choose from.
-const PLAIN_RATES: [f64; 2] = [0.01, 0.001];
+/// Learning rates that every chain may choose from.
+const RATES: [f64; 3] = [0.01, 0.003, 0.001];
 
 /// One chain.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ pub fn chains(
     name: &str,
     device: &Device,
 ) -> Result<Vec<Chain>> {
-    let total = settings.depths.len() * (1 + 2 * PLAIN_RATES.len()) * settings.depth_epochs;
+    let total = settings.depths.len() * 3 * RATES.len() * settings.depth_epochs;
     let progress = Progress::new(total);
     let context = Context { run, settings, data, name, device, progress };
     let mut found = Vec::new();
@@ -73,11 +73,11 @@ pub fn chains(
             .with_base_channels(BASE);
         let sorted = config.clone().with_activation(ActivationKind::MaxMin);
         let rectified = config.with_activation(ActivationKind::Relu);
-        found.push(context.best("orthogonal", depth, &[settings.lr], || {
+        found.push(context.best("orthogonal", depth, &RATES, || {
             sorted.init_with(&mut Layers::sc_fac(device).with_seed(settings.seeds[0]))
         })?);
         for (kind, start) in [("plain", PlainStart::Uniform), ("plain, He start", PlainStart::He)] {
-            found.push(context.best(kind, depth, &PLAIN_RATES, || {
+            found.push(context.best(kind, depth, &RATES, || {
                 let layers = Layers::plain_with(device, start, true);
                 rectified.init_with(&mut layers.with_seed(settings.seeds[0]))
             })?);

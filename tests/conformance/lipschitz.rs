@@ -91,7 +91,7 @@ network!(
         .with_image_shape([1, 16, 16])
         .with_base_channels(4)
         .with_widen(1)
-        .with_activation(ActivationKind::ModRelu)
+        .with_activation(ActivationKind::SRelu)
 );
 
 /// A network behind a normalization, in the learner with a reward for certificates.
