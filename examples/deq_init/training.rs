@@ -25,7 +25,7 @@ use crate::setup::{Job, Part, Settings};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     pub job: Job,
-    /// Test accuracy; 0 if a number became infinite or undefined.
+    /// Test accuracy; 0 if a state, gradient or loss became infinite or undefined.
     pub accuracy: f64,
     pub finite: bool,
     /// Fraction of test samples whose equilibrium is found, before and after training.
@@ -144,12 +144,18 @@ fn train(job: &Job, settings: &Settings, train: &Part, test: &Part, device: &Dev
                 return outcome;
             }
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
+            let backward = found.backward.last();
+            // The solvers hold samples back whose states overflow; here such a training is lost.
+            let overflows = |report: &SolveReport| report.status == Status::Diverged;
+            if overflows(&found.report) || backward.as_ref().is_some_and(overflows) {
+                return outcome;
+            }
             network = optimizer.step(settings.lr, network, gradients);
             steps += 1;
             let share = 1.0 / steps as f64;
             let forward = steps_of(&found.report, settings);
             outcome.forward_steps += share * (forward - outcome.forward_steps);
-            if let Some(backward) = found.backward.last() {
+            if let Some(backward) = backward {
                 let backward = steps_of(&backward, settings);
                 outcome.backward_steps += share * (backward - outcome.backward_steps);
             }
