@@ -2,12 +2,14 @@
 
 use anyhow::Result;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick::datasets::idx::{self, IdxOptions, Part};
 use firebrick::datasets::{ImageSet, LabeledSamples, digits, permutation, stratified_split};
 use firebrick::models::generative::residual_flow::{
     BitsPerDimension, ImageFlow, ImageFlowConfig, InverseConfig, LogDet, dequantize,
 };
+use firebrick::models::precision::cast;
+use firebrick_harness::claims::Claims;
 use firebrick_harness::fields::{Colors, Field};
 use firebrick_harness::progress::Progress;
 use rand::SeedableRng;
@@ -34,6 +36,8 @@ pub struct Outcome {
     /// Bits of the uniform distribution.
     pub uniform: f64,
     pub inverse_error: f64,
+    /// The same with everything computed in 64 bits.
+    pub inverse_in_double: f64,
     pub milliseconds: f64,
     #[serde(skip)]
     pub losses: Vec<f64>,
@@ -80,7 +84,8 @@ pub fn learn(settings: &Settings, device: &Device, progress: &Progress) -> Resul
     let some = tensor(&pixels[..CHUNK.min(test.len()) * dim], shape, device);
     let latent = flow.forward(some.clone(), &LogDet::truncated(0), &mut rng).latent;
     let back = flow.inverse(latent, &InverseConfig::new())?;
-    let inverse_error = (back - some).abs().max().into_scalar::<f64>();
+    let inverse_error = (back - some.clone()).abs().max().into_scalar::<f64>();
+    let inverse_in_double = in_double(&flow, some)?;
     let samples = flow.sample(SIDE * SIDE, &mut rng, &InverseConfig::new())?;
     let samples: Vec<f32> = samples.into_data().iter::<f32>().collect();
     Ok(Outcome {
@@ -90,10 +95,39 @@ pub fn learn(settings: &Settings, device: &Device, progress: &Progress) -> Resul
         gaussian: BitsPerDimension::of(&gaussian, dim, levels),
         uniform: (levels as f64).log2(),
         inverse_error,
+        inverse_in_double,
         milliseconds,
         losses,
         fields: vec![sheet("data", &pixels, shape), sheet("samples of the flow", &samples, shape)],
     })
+}
+
+/// The largest error of the trained flow's inverse in 64 bits.
+fn in_double(flow: &ImageFlow, images: Tensor<4>) -> Result<f64> {
+    let device = firebrick::device::parse("flex")?;
+    let flow = cast(flow.clone().to_device(&device), DType::F64);
+    let images = images.to_device(&device).cast(DType::F64);
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let latent = flow.forward(images.clone(), &LogDet::truncated(0), &mut rng).latent;
+    let back = flow.inverse(latent, &InverseConfig::new())?;
+    Ok((back - images).abs().max().into_scalar::<f64>())
+}
+
+/// What the method promises of the outcome.
+pub fn judge(claims: &mut Claims, o: &Outcome, device: &str) {
+    let named = |what: &str| format!("{}: {what} ({device})", o.images);
+    let error = o.inverse_error;
+    claims.check_quick(named("inverse"), "<= 1e-3", format!("{error:.1e}"), error <= 1e-3);
+    let exact = o.inverse_in_double;
+    claims.check_quick(
+        named("inverse in 64 bits"),
+        "<= 1e-5",
+        format!("{exact:.1e}"),
+        exact <= 1e-5,
+    );
+    let bits = o.exact.as_ref().unwrap_or(&o.estimated).mean;
+    let text = format!("{bits:.3} < {:.3}", o.gaussian.mean);
+    claims.check(named("bits below a Gaussian's"), "yes", text, bits < o.gaussian.mean);
 }
 
 /// Losses are in bits per dimension.

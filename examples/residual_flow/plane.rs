@@ -2,11 +2,13 @@
 
 use anyhow::Result;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use firebrick::datasets::PlanarDensity;
 use firebrick::models::generative::residual_flow::{
     InverseConfig, LogDet, VectorFlow, VectorFlowConfig,
 };
+use firebrick::models::precision::cast;
+use firebrick_harness::claims::Claims;
 use firebrick_harness::fields::Field;
 use firebrick_harness::progress::Progress;
 use rand::SeedableRng;
@@ -36,6 +38,9 @@ pub struct Outcome {
     /// Largest difference of a coordinate, and the root mean square of all.
     pub inverse_error: f64,
     pub inverse_deviation: f64,
+    /// The largest difference where everything is computed in 64 bits, and where the latent points alone are
+    /// rounded to 32.
+    pub inverse_in_double: [f64; 2],
     /// Mean of the estimates minus the exact value, in standard errors.
     pub bias_in_errors: f64,
     pub milliseconds: f64,
@@ -63,6 +68,7 @@ pub fn learn(
     let back = flow.inverse(output.latent.clone(), &InverseConfig::new())?;
     let errors = (back - points).abs();
     let inverse_deviation = errors.clone().powi_scalar(2).mean().sqrt().into_scalar::<f64>();
+    let inverse_in_double = in_double(&flow, &test)?;
     let likelihoods = host(output.log_density());
     let log_likelihood = mean(&likelihoods);
     let squares: Vec<f64> = likelihoods.iter().map(|v| (v - log_likelihood).powi(2)).collect();
@@ -84,6 +90,7 @@ pub fn learn(
         mass: wide.iter().sum::<f64>() * cell,
         inverse_error: errors.max().into_scalar::<f64>(),
         inverse_deviation,
+        inverse_in_double,
         bias_in_errors: bias(settings, &flow, &test[..100], device),
         milliseconds,
         losses,
@@ -93,6 +100,33 @@ pub fn learn(
             Field::density("samples of the flow", counts(&samples), CELLS, CELLS),
         ],
     })
+}
+
+/// What the method promises of the outcome.
+pub fn judge(claims: &mut Claims, o: &Outcome, device: &str) {
+    let named = |what: &str| format!("{}: {what} ({device})", o.density);
+    let exact = o.inverse_in_double[0];
+    let text = format!("{exact:.1e}");
+    claims.check_quick(
+        named("inverse in 64 bits, worst of all points"),
+        "<= 1e-5",
+        text,
+        exact <= 1e-5,
+    );
+    let (typical, worst) = (o.inverse_deviation, o.inverse_error);
+    let text = format!("{typical:.1e}");
+    claims.check_quick(named("inverse, root mean square error"), "<= 1e-5", text, typical <= 1e-5);
+    let text = format!("{worst:.1e}");
+    claims.check_quick(named("inverse, worst of all points"), "<= 1e-4", text, worst <= 1e-4);
+    let holds = (o.mass - 1.0).abs() <= 0.01;
+    claims.check_quick(named("density integrates to"), "1 ± 0.01", format!("{:.4}", o.mass), holds);
+    let (text, holds) = (format!("{:.2}", o.bias_in_errors), o.bias_in_errors.abs() <= 3.0);
+    claims.check_quick(named("roulette's bias in standard errors"), "<= 3", text, holds);
+    let (text, holds) = (format!("{:.3}", o.flow.0 - o.gaussian), o.flow.0 > o.gaussian);
+    claims.check_quick(named("nats above a fitted Gaussian"), "> 0", text, holds);
+    let share = (o.flow.0 - o.gaussian) / (o.best - o.gaussian);
+    let (text, holds) = (format!("{share:.2}"), share > 1.0 / 3.0);
+    claims.check(named("share of the Gaussian's gap that is closed"), "> 1/3", text, holds);
 }
 
 fn trained(
@@ -115,6 +149,22 @@ fn trained(
         let batch = batches.next().expect("a batch for every step");
         flow.log_density(batch, &LogDet::Exact, &mut rng).mean().neg()
     })
+}
+
+/// The largest error of the trained flow's inverse in 64 bits, and how much of the error in 32 bits is due to
+/// the rounding of the latent points alone, which every block's inverse amplifies.
+fn in_double(flow: &VectorFlow, points: &[[f32; 2]]) -> Result<[f64; 2]> {
+    let device = firebrick::device::parse("flex")?;
+    let flow = cast(flow.clone().to_device(&device), DType::F64);
+    let points = tensor(points, &device).cast(DType::F64);
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let latent = flow.forward(points.clone(), &LogDet::truncated(0), &mut rng).latent;
+    let error = |latent: Tensor<2>| -> Result<f64> {
+        let back = flow.inverse(latent, &InverseConfig::new())?;
+        Ok((back - points.clone()).abs().max().into_scalar::<f64>())
+    };
+    let rounded = latent.clone().cast(DType::F32).cast(DType::F64);
+    Ok([error(latent)?, error(rounded)?])
 }
 
 /// Estimates minus exact log-determinants: mean over points and passes, each of which draws its own numbers

@@ -4,16 +4,14 @@
 //! |---|---|
 //! | [`classifier`] | what a training loop needs to know of a network |
 //! | [`deq`] | deep equilibrium blocks: layers whose output is a fixed point, with exact implicit gradients |
-//! | [`graph`] | graph convolutions and attention, networks of them, batches of graphs |
-//! | [`graph`] | graph neural networks |
 //! | [`generative`] | residual flows: invertible networks with a tractable density |
 //! | [`graph`] | graph convolutions and attention, networks of them, batches of graphs |
-//! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching |
 //! | [`lipschitz`] | activations, pooling and skip connections of 1-Lipschitz networks |
 //! | [`losses`] | generalized and symmetric cross entropy, early-learning regularization, co-teaching, losses with a margin |
 //! | [`mlp`] | multilayer perceptron |
 //! | [`orthogonal`] | exactly orthogonal convolutions and linear layers, layers to compare them with, spectra |
 //! | [`patch_network`] | filters over patches with an odd power as activation |
+//! | [`precision`] | float types of modules |
 //! | [`vision`] | networks for images, among them deep orthogonal ones |
 #![recursion_limit = "256"]
 
@@ -27,6 +25,7 @@ pub mod losses;
 pub mod mlp;
 pub mod orthogonal;
 pub mod patch_network;
+pub mod precision;
 mod seed;
 pub mod vision;
 

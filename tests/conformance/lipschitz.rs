@@ -91,6 +91,7 @@ network!(
         .with_image_shape([1, 16, 16])
         .with_base_channels(4)
         .with_widen(1)
+        .with_kernel_size(1)
         .with_activation(ActivationKind::SRelu)
 );
 
