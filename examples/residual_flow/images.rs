@@ -117,7 +117,7 @@ fn in_double(flow: &ImageFlow, images: Tensor<4>) -> Result<f64> {
 pub fn judge(claims: &mut Claims, o: &Outcome, device: &str) {
     let named = |what: &str| format!("{}: {what} ({device})", o.images);
     let error = o.inverse_error;
-    claims.check_quick(named("inverse"), "<= 1e-3", format!("{error:.1e}"), error <= 1e-3);
+    claims.check_quick(named("inverse"), "<= 1e-5", format!("{error:.1e}"), error <= 1e-5);
     let exact = o.inverse_in_double;
     claims.check_quick(
         named("inverse in 64 bits"),
