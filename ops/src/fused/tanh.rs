@@ -18,7 +18,7 @@ use backend::TanhBackend;
 /// dL/dx = (1 - y^2) dL/dy
 /// ```
 ///
-/// On Flex it is one vectorized pass for 32 and 64 bits, about ten times as fast as `Tensor::tanh`, and
+/// On Flex it is one vectorized pass for 32 and 64 bits, several times as fast as `Tensor::tanh`, and
 /// within 3 units in the last place of the true value, tiny arguments included; the same bits on every
 /// machine and for every number of threads. It is the backend's own `tanh` elsewhere and in other types.
 /// The output is kept for the backward pass, which therefore evaluates no `tanh`.
