@@ -41,5 +41,6 @@ fn main() -> anyhow::Result<()> {
     rows.extend(lipschitz::rows(&machine));
     runner::run(&options, &machine, rows)?;
     orthogonal::against_plain(&machine, options.filter());
+    deq::memory(options.filter());
     Ok(())
 }

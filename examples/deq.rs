@@ -44,7 +44,7 @@ fn settings(common: &CommonArgs) -> Settings {
     Settings {
         device: common.device.clone(),
         quick: common.quick,
-        seeds: common.seeds(3, 1),
+        seeds: common.seeds(10, 1),
         epochs: common.epochs(15, 3),
         width: 128,
         lr: 0.001,

@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`fused`] | optimizer steps that go through memory once |
+//! | [`fused`] | optimizer steps that go through memory once, a vectorized `tanh` |
 //! | [`circular`] | periodic padding of images and its adjoint |
 //! | [`elimination`] | inverses of small matrices, batched and differentiable |
 //! | [`fixed_point`] | fixed points of maps: damped iteration, Anderson, Broyden, GMRES |

@@ -1,6 +1,7 @@
 //! Pointwise activations with their derivatives.
 
 use burn::tensor::{Tensor, activation};
+use firebrick_ops::fused::tanh;
 use serde::{Deserialize, Serialize};
 
 /// An activation whose derivative is known in closed form.
@@ -24,7 +25,7 @@ impl Activation {
     pub fn apply<const D: usize>(self, input: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Identity => input,
-            Self::Tanh => input.tanh(),
+            Self::Tanh => tanh(input),
             Self::Relu => activation::relu(input),
             Self::Hardtanh => input.clamp(-1.0, 1.0),
             Self::Sin => input.sin(),
@@ -35,7 +36,7 @@ impl Activation {
     pub fn slope<const D: usize>(self, input: Tensor<D>) -> Option<Tensor<D>> {
         match self {
             Self::Identity => None,
-            Self::Tanh => Some(input.tanh().square().neg() + 1.0),
+            Self::Tanh => Some(tanh(input).square().neg() + 1.0),
             Self::Relu => {
                 let dtype = input.dtype();
                 Some(input.without_autodiff().greater_elem(0.0).float().cast(dtype))

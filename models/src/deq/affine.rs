@@ -56,8 +56,10 @@ impl AffineCell {
         self.activation
     }
 
+    /// `z W^T + u`, as `(W z^T)^T + u`: of the two operands the product walks across, the small one is
+    /// the state.
     fn before(&self, state: Tensor<2>, input: &Tensor<2>) -> Tensor<2> {
-        state.matmul(self.weight.val().transpose()) + input.clone()
+        self.weight.val().matmul(state.transpose()).transpose() + input.clone()
     }
 }
 

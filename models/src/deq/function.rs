@@ -1,4 +1,4 @@
-//! A map from a closure.
+//! A map from a function.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use super::plain::Plain;
 type Map<P, S, I> = dyn Fn(&P, S, &I) -> S + Send + Sync;
 type Start<S, I> = dyn Fn(&I) -> S + Send + Sync;
 
-/// The map of a closure `f(parameters, state, input)`.
+/// The map of a function `f(parameters, state, input)`.
 ///
-/// All tensors with autodiff must come through the parameters or the input. One that the closure captures
-/// instead is found in the forward pass, with a panic.
+/// All tensors come through the parameters and the input, which the backward pass strips of autodiff:
+/// [`new`](Self::new) takes a function or a closure that captures nothing.
 ///
 /// # Example
 /// ```
@@ -32,6 +32,18 @@ type Start<S, I> = dyn Fn(&I) -> S + Send + Sync;
 /// let output = DeqConfig::new().init().forward(&cell, x);
 /// assert!(w.grad(&output.state.sum().backward()).is_some());
 /// ```
+///
+/// A tensor that is captured instead does not compile:
+/// ```compile_fail,E0308
+/// # use burn::tensor::{Device, Tensor};
+/// # use firebrick_models::deq::FunctionCell;
+/// # let w = Tensor::<2>::ones([2, 2], &Device::flex().autodiff()).require_grad();
+/// let cell = FunctionCell::new(
+///     (),
+///     move |(): &(), z: Tensor<2>, x: &Tensor<2>| (z.matmul(w.clone()) + x.clone()).tanh(),
+///     |x: &Tensor<2>| x.zeros_like(),
+/// );
+/// ```
 pub struct FunctionCell<P, S, I> {
     /// What the map depends on beside state and input.
     pub parameters: P,
@@ -42,6 +54,27 @@ pub struct FunctionCell<P, S, I> {
 impl<P, S, I> FunctionCell<P, S, I> {
     /// The cell of `map`, with the usual start for an input.
     pub fn new(
+        parameters: P,
+        map: fn(&P, S, &I) -> S,
+        start: impl Fn(&I) -> S + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: 'static,
+        S: 'static,
+        I: 'static,
+    {
+        Self::unchecked(parameters, map, start)
+    }
+
+    /// The cell of a closure that may capture anything, such as settings.
+    ///
+    /// # Notes
+    /// A tensor with autodiff that the closure captures panics in the forward pass, because it shows in the
+    /// image. It does not show if the closure takes the result out of autodiff by `inner()` before it
+    /// returns: then the backward pass, which calls the closure while the graph of that tensor is locked,
+    /// **blocks for ever**. Burn offers no way to see this beforehand. Hand such tensors over as
+    /// parameters.
+    pub fn unchecked(
         parameters: P,
         map: impl Fn(&P, S, &I) -> S + Send + Sync + 'static,
         start: impl Fn(&I) -> S + Send + Sync + 'static,

@@ -11,7 +11,7 @@
 //! | item | what |
 //! |---|---|
 //! | [`DeqConfig`], [`Deq`] | the block: solvers, kind of gradient, what to do when the backward fails |
-//! | [`DeqCell`], [`FunctionCell`] | the map, a module or a closure, with or without closed-form derivatives |
+//! | [`DeqCell`], [`FunctionCell`] | the map, a module or a function, with or without closed-form derivatives |
 //! | [`AffineCell`], [`Activation`] | `phi(z W^T + u)`, with closed-form derivatives |
 //! | [`DeqLayer`] | a layer around an affine cell and its input map |
 //! | [`DeqGradient`] | implicit, phantom (Jacobian-free as its first step), unrolled |

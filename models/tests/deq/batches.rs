@@ -141,13 +141,13 @@ impl Plain for Pair {
 #[test]
 fn a_state_of_two_tensors_has_the_gradients_of_one_wide_tensor() {
     let w = tensor(matrix(5, 0.8, 7), [5, 5]).require_grad();
-    let image = |w: &Tensor<2>, z: Tensor<2>, u: &Tensor<2>| {
+    fn image(w: &Tensor<2>, z: Tensor<2>, u: &Tensor<2>) -> Tensor<2> {
         (z.matmul(w.clone().transpose()) + u.clone()).tanh()
-    };
+    }
     let wide = FunctionCell::new(w.clone(), image, |u: &Tensor<2>| u.clone().inner().zeros_like());
     let pair = FunctionCell::new(
         Pair(w.clone()),
-        move |w: &Pair, (a, b): (Tensor<2>, Tensor<3>), u: &Tensor<2>| {
+        |w: &Pair, (a, b): (Tensor<2>, Tensor<3>), u: &Tensor<2>| {
             let batch = u.dims()[0];
             let z = image(&w.0, Tensor::cat(vec![a, b.reshape([batch, 3])], 1), u);
             (z.clone().narrow(1, 0, 2), z.narrow(1, 2, 3).reshape([batch, 3, 1]))

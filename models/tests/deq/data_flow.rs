@@ -77,7 +77,7 @@ fn a_block_inside_the_map_of_another() {
     within_a_minute(|| {
         let inner = cell(N, 0.5, Activation::Tanh, 5);
         let outer = |inner: AffineCell, gradient: DeqGradient| {
-            FunctionCell::new(
+            FunctionCell::unchecked(
                 Cells(inner),
                 move |cells: &Cells, z: Tensor<2>, u: &Tensor<2>| {
                     block(gradient.clone()).forward(&cells.0, z * 0.5 + u.clone()).state
@@ -150,7 +150,7 @@ fn works_under_gradient_checkpointing() {
 fn a_captured_parameter_panics_in_the_forward_pass_instead_of_blocking_the_backward() {
     within_a_minute(|| {
         let w = tensor(matrix(N, 0.8, 1), [N, N]).require_grad();
-        let cell = FunctionCell::new(
+        let cell = FunctionCell::unchecked(
             (),
             move |(): &(), z: Tensor<2>, u: &Tensor<2>| (z.matmul(w.clone()) + u.clone()).tanh(),
             |u: &Tensor<2>| u.clone().inner().zeros_like(),
