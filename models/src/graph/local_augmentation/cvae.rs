@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::activation::{relu, sigmoid, softplus_with_threshold};
 use burn::tensor::{Device, Tensor, assert_shape};
+use firebrick_ops::sparse::Features;
 use firebrick_ops::surrogate::with_gradient;
 
 use super::batch_statistics::BatchStatistics;
@@ -157,6 +158,8 @@ pub struct NeighborDecoder {
 /// - latent `z`: `[batch, latent]`
 /// - generated: `[batch, features]`
 ///
+/// Targets and conditions may be [`SparseFeatures`](firebrick_ops::sparse::SparseFeatures): the first
+/// layers are then sparse products, with the same results.
 ///
 /// # Example
 /// ```
@@ -233,23 +236,24 @@ impl NeighborCvae {
     /// If a shape disagrees or the batch is empty.
     pub fn forward(
         &self,
-        neighbors: Tensor<2>,
-        centers: Tensor<2>,
+        neighbors: impl Into<Features>,
+        centers: impl Into<Features>,
         noise: Tensor<2>,
     ) -> CvaeOutput {
+        let (neighbors, centers) = (neighbors.into(), centers.into());
         let [batch, _] = neighbors.dims();
         let (features, latent) = (self.num_features(), self.latent());
         assert!(batch > 0, "NeighborCvae: the batch must have at least one pair, got 0");
-        assert_shape!(neighbors, [batch, features]);
-        assert_shape!(centers, [batch, features]);
+        check_input("neighbors", &neighbors, [batch, features]);
+        check_input("centers", &centers, [batch, features]);
         assert_shape!(noise, [batch, latent]);
-        let input = Tensor::cat(vec![neighbors.clone(), centers.clone()], 1);
-        let hidden = activate(self.encoder.hidden.forward(input), &self.encoder.norm);
+        let input = neighbors.beside(&centers);
+        let hidden = activate(affine(&self.encoder.hidden, &input), &self.encoder.norm);
         let mean = self.encoder.mean.forward(hidden.clone());
         let log_variance = self.encoder.log_variance.forward(hidden);
         let latent = mean.clone() + (log_variance.clone() * 0.5).exp() * noise;
         let logits = self.decode(latent.clone(), self.condition(centers));
-        let reconstruction = self.reconstruction_loss(logits.clone(), neighbors);
+        let reconstruction = self.reconstruction_loss(logits.clone(), neighbors.into_dense());
         let divergence = divergence(mean.clone(), log_variance.clone());
         let loss = (reconstruction.clone() + divergence.clone() * self.beta) * (1.0 / batch as f64);
         CvaeOutput { mean, log_variance, latent, logits, reconstruction, divergence, loss }
@@ -264,9 +268,9 @@ impl NeighborCvae {
     ///
     /// # Panics
     /// If the number of features is another.
-    pub fn condition(&self, centers: Tensor<2>) -> Tensor<2> {
-        let features = self.num_features();
-        assert_shape!(centers, [_, features]);
+    pub fn condition(&self, centers: impl Into<Features>) -> Tensor<2> {
+        let (centers, features) = (centers.into(), self.num_features());
+        check_input("centers", &centers, [centers.dims()[0], features]);
         let weight = self.decoder.hidden.weight.val().narrow(0, self.latent(), features);
         let product = centers.matmul(weight);
         match &self.decoder.hidden.bias {
@@ -309,7 +313,8 @@ impl NeighborCvae {
     ///
     /// # Panics
     /// If a shape disagrees.
-    pub fn generate(&self, latent: Tensor<2>, centers: Tensor<2>) -> Tensor<2> {
+    pub fn generate(&self, latent: Tensor<2>, centers: impl Into<Features>) -> Tensor<2> {
+        let centers = centers.into();
         let ([batch, _], width) = (centers.dims(), self.latent());
         assert_shape!(latent, [batch, width]);
         self.activate_output(self.decode(latent, self.condition(centers)))
@@ -320,6 +325,23 @@ impl NeighborCvae {
             return binary_cross_entropy(logits, targets);
         }
         (self.activate_output(logits) - targets).square().sum()
+    }
+}
+
+fn check_input(name: &str, input: &Features, expected: [usize; 2]) {
+    let found = input.dims();
+    assert!(
+        found == expected,
+        "NeighborCvae: {name} must have the shape {expected:?}, got {found:?}"
+    );
+}
+
+/// `x W + b`
+fn affine(layer: &Linear, input: &Features) -> Tensor<2> {
+    let product = input.matmul(layer.weight.val());
+    match &layer.bias {
+        Some(bias) => product + bias.val().unsqueeze(),
+        None => product,
     }
 }
 
@@ -374,6 +396,7 @@ pub fn normalize_rows(rows: Tensor<2>) -> Tensor<2> {
 mod tests {
     use super::*;
     use burn::tensor::{DType, TensorData};
+    use firebrick_ops::sparse::SparseFeatures;
     use proptest::prelude::*;
 
     fn tensor(values: Vec<f64>, shape: [usize; 2], device: &Device) -> Tensor<2> {
@@ -429,6 +452,39 @@ mod tests {
         let logits = Tensor::<2>::from_data([[500.0, -500.0]], &Device::flex());
         let targets = Tensor::<2>::from_data([[0.0, 1.0]], &Device::flex());
         assert_eq!(binary_cross_entropy(logits, targets).into_scalar::<f32>(), 1000.0);
+    }
+
+    #[test]
+    fn sparse_inputs_give_the_losses_and_gradients_of_dense_ones() {
+        let device = Device::flex().autodiff();
+        let plain = Device::flex();
+        let cvae = NeighborCvaeConfig::new(7).with_hidden(6).with_latent(3).init(&device);
+        let bits = |phase: usize| {
+            let values =
+                (0..28).map(|i| f64::from(u8::from((i * 5 + phase).is_multiple_of(3)))).collect();
+            tensor(values, [4, 7], &plain).cast(DType::F32)
+        };
+        let noise = || tensor((0..12).map(|i| f64::from(i).sin()).collect(), [4, 3], &plain);
+        let run = |sparse: bool| {
+            let [x, c] = [bits(0), bits(1)].map(|dense| match sparse {
+                true => SparseFeatures::from_dense(dense).unwrap().into(),
+                false => Features::from(dense),
+            });
+            let loss = cvae.forward(x, c.clone(), noise().cast(DType::F32)).loss;
+            let gradients = loss.backward();
+            let of = |layer: &Linear| layer.weight.val().grad(&gradients).unwrap().into_data();
+            let generated = cvae.generate(noise().cast(DType::F32), c).into_data();
+            let found = [of(&cvae.encoder.hidden), of(&cvae.decoder.hidden), generated];
+            let mut found: Vec<f64> =
+                found.iter().flat_map(|data| data.iter::<f64>().collect::<Vec<_>>()).collect();
+            found.push(number(loss));
+            found
+        };
+        let (dense, sparse) = (run(false), run(true));
+        assert!(dense.iter().filter(|value| value.abs() > 1e-3).count() > 100);
+        for (found, expected) in sparse.iter().zip(&dense) {
+            assert!((found - expected).abs() < 1e-5 * (1.0 + expected.abs()));
+        }
     }
 
     #[test]
