@@ -78,6 +78,12 @@ impl SparseFeatures {
         Self::from_rows(features, &offsets, &columns, &values, options)
     }
 
+    /// From a graph with messages from features to nodes, whose entries stand in any order.
+    #[cfg(all(test, feature = "flex"))]
+    pub(super) fn of_graph(graph: Graph, values: Tensor<1>) -> Self {
+        Self { graph, values }
+    }
+
     /// Number of nodes.
     pub fn nodes(&self) -> usize {
         self.graph.target_nodes()
