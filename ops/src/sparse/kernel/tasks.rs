@@ -8,8 +8,9 @@ use super::Number;
 use crate::sparse::rows::{LONG, Rows};
 use crate::vectorized::vectorized;
 
-/// Multiply-adds below which starting other threads costs more than it gains.
-const SMALL: usize = 1 << 19;
+/// Multiply-adds below which starting other threads costs more than it gains; fewer in tests, whose
+/// graphs are small.
+const SMALL: usize = if cfg!(test) { 1 << 12 } else { 1 << 19 };
 /// Entries of a task that has one output per entry.
 pub(super) const ENTRIES: usize = 1024;
 
