@@ -107,7 +107,7 @@ fn generator_step(machine: &Machine) -> Row {
         floor,
         ours: Box::new(move || {
             let model = cvae.take().expect("put back below");
-            let (neighbors, centers) = batches[step % (batches.len() - 1)].gather(&data.raw());
+            let (neighbors, centers) = batches[step % (batches.len() - 1)].gather(data.raw());
             let key = NoiseKey { seed: 0, purpose: *b"bench   ", stream: 0, step: step as u64 };
             let noise = key.normal([BATCH, model.latent()], &device, neighbors.dtype());
             let loss = model.forward(neighbors, centers, noise).loss;

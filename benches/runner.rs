@@ -1,4 +1,7 @@
 //! The protocol: both sides interleaved, warm-up 3, at least 20 repeats and 2 seconds, medians.
+//!
+//! Times are wall time. Beside them stands the CPU time of each side's process, all threads, per
+//! repeat: the mean over all repeats of a row.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -154,11 +157,15 @@ impl Worker {
         Ok(answer.trim().to_string())
     }
 
-    fn times(&mut self, case: &str, repeats: usize) -> anyhow::Result<Vec<f64>> {
+    /// Repeats a case: the wall time of each, and the CPU time of all.
+    fn times(&mut self, case: &str, repeats: usize) -> anyhow::Result<(Vec<f64>, f64)> {
         let answer = self.ask(&format!("time {repeats} {case}"))?;
         let read = || answer.split_whitespace().map(|word| word.parse::<f64>()).collect();
-        let times: Result<Vec<f64>, _> = read();
-        times.with_context(|| format!("worker.py answered '{answer}' to '{case}'"))
+        let numbers: Result<Vec<f64>, _> = read();
+        let wrong = || format!("worker.py answered '{answer}' to '{case}'");
+        let mut times = numbers.with_context(wrong)?;
+        let cpu = times.pop().with_context(wrong)?;
+        Ok((times, cpu))
     }
 }
 
@@ -184,7 +191,17 @@ pub fn run(options: &Options, machine: &Machine, rows: Vec<Row>) -> anyhow::Resu
              then FIREBRICK_PYTHON=venv/bin/python"
         );
     }
-    let header = ["case", "here ms (min)", "PyTorch ms (min)", "ratio", "floor ms", "PyTorch runs"];
+    let header = [
+        "case",
+        "here ms (min)",
+        "PyTorch ms (min)",
+        "ratio",
+        "CPU ms here",
+        "CPU ms PyTorch",
+        "CPU ratio",
+        "floor ms",
+        "PyTorch runs",
+    ];
     let mut lines = Vec::new();
     for row in rows.into_iter().filter(|row| row.name.contains(&options.rows)) {
         lines.push(measure(row, worker.as_mut())?);
@@ -199,23 +216,52 @@ fn measure(mut row: Row, mut worker: Option<&mut Worker>) -> anyhow::Result<Vec<
         worker.times(&row.pytorch, WARM_UP)?;
     }
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut our_cpu, mut their_cpu) = (0.0, 0.0);
     let start = Instant::now();
     while ours.len() < REPEATS || start.elapsed().as_secs_f64() < SECONDS {
+        let before = cpu_seconds();
         ours.extend((0..TURN).map(|_| time(&mut row.ours)));
+        our_cpu += cpu_seconds() - before;
         if let Some(worker) = worker.as_mut() {
-            theirs.extend(worker.times(&row.pytorch, TURN)?);
+            let (times, cpu) = worker.times(&row.pytorch, TURN)?;
+            theirs.extend(times);
+            their_cpu += cpu;
         }
     }
+    let (our_cpu, their_cpu) = (our_cpu / ours.len() as f64, their_cpu / theirs.len() as f64);
     let (here, here_min) = median_min(&mut ours);
     let show = |median: f64, min: f64| format!("{:.3} ({:.3})", median * 1e3, min * 1e3);
-    let (there, ratio) = if theirs.is_empty() {
-        ("-".into(), "-".into())
+    let mut line = vec![row.name, show(here, here_min)];
+    if theirs.is_empty() {
+        line.extend(["-".into(), "-".into(), format!("{:.3}", our_cpu * 1e3)]);
+        line.extend(["-".into(), "-".into()]);
     } else {
         let (there, there_min) = median_min(&mut theirs);
-        (show(there, there_min), format!("{:.2}", here / there))
-    };
-    let floor = format!("{:.4}", row.floor.as_secs_f64() * 1e3);
-    Ok(vec![row.name, show(here, here_min), there, ratio, floor, row.against])
+        line.extend([show(there, there_min), format!("{:.2}", here / there)]);
+        line.extend([our_cpu, their_cpu].map(|seconds| format!("{:.3}", seconds * 1e3)));
+        line.push(format!("{:.2}", our_cpu / their_cpu));
+    }
+    line.extend([format!("{:.4}", row.floor.as_secs_f64() * 1e3), row.against]);
+    Ok(line)
+}
+
+/// CPU time of this process, all threads; NaN where there is no such clock.
+#[cfg(unix)]
+fn cpu_seconds() -> f64 {
+    #[allow(unsafe_code)]
+    mod c {
+        // SAFETY: C's `clock` takes nothing, touches no memory of ours and may be called at any time.
+        unsafe extern "C" {
+            pub safe fn clock() -> std::ffi::c_long;
+        }
+    }
+    // POSIX has a million ticks per second, whatever the real resolution is.
+    c::clock() as f64 * 1e-6
+}
+
+#[cfg(not(unix))]
+fn cpu_seconds() -> f64 {
+    f64::NAN
 }
 
 fn median_min(times: &mut [f64]) -> (f64, f64) {

@@ -12,12 +12,14 @@
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
 //! | [`orthogonal`] | drawing, completing and repairing orthogonal matrices on the host |
 //! | [`rows`] | sparse updates of a few rows of a large table |
+//! | [`sigmoid_rows`] | probabilities as shares of their row, in one pass |
 //! | [`skew`] | matrix exponential and Cayley map: from free numbers to orthogonal matrices |
 //! | [`sparse`] | graphs, sparse products, reductions over the neighbors of a node, sparse features |
 //! | [`spectrum`] | singular values of convolutions, on the host |
 //! | [`surrogate`] | a value with a gradient that is known in closed form |
 //!
-//! Everything runs on any Burn device; only kernels inside [`fused`] and [`sparse`] name a backend.
+//! Everything runs on any Burn device; only kernels inside [`fused`], [`sigmoid_rows`] and
+//! [`sparse`] name a backend.
 //!
 //! # Example
 //! ```
@@ -41,7 +43,10 @@ pub mod noise;
 pub mod one_hot;
 pub mod orthogonal;
 pub mod rows;
+pub mod sigmoid_rows;
 pub mod skew;
 pub mod sparse;
 pub mod spectrum;
 pub mod surrogate;
+#[cfg(feature = "flex")]
+mod vectorized;

@@ -4,11 +4,12 @@
 //! Bags of words of a citation graph are 98 to 99 % zeros.
 
 use burn::tensor::{
-    Device, Distribution, IndexingUpdateOp, Int, Tensor, TensorCreationOptions, TensorData,
+    DType, Device, Distribution, IndexingUpdateOp, Int, Tensor, TensorCreationOptions, TensorData,
 };
 
 use super::error::GraphError;
-use super::graph::{EntryIndex, Graph};
+use super::graph::{EntryIndex, Graph, Side};
+use super::index::Index;
 use super::operator::Operator;
 use super::product::spmm;
 use crate::noise::NoiseKey;
@@ -77,6 +78,12 @@ impl SparseFeatures {
         Self::from_rows(features, &offsets, &columns, &values, options)
     }
 
+    /// From a graph with messages from features to nodes, whose entries stand in any order.
+    #[cfg(all(test, feature = "flex"))]
+    pub(super) fn of_graph(graph: Graph, values: Tensor<1>) -> Self {
+        Self { graph, values }
+    }
+
     /// Number of nodes.
     pub fn nodes(&self) -> usize {
         self.graph.target_nodes()
@@ -109,6 +116,60 @@ impl SparseFeatures {
             values.dims()[0]
         );
         Self { graph: self.graph.clone(), values }
+    }
+
+    /// The rows of some nodes, in the order of the list.
+    ///
+    /// # Panics
+    /// If a node is not below the number of nodes.
+    pub fn select(&self, nodes: &[usize]) -> Self {
+        let rows = self.graph.rows();
+        let (mut entries, mut columns, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, &node) in nodes.iter().enumerate() {
+            assert!(
+                node < self.nodes(),
+                "SparseFeatures: selected nodes must be below {}, got {node}",
+                self.nodes()
+            );
+            let places = rows.row(node);
+            columns.extend_from_slice(&rows.columns[places.clone()]);
+            entries.extend(places.map(|place| rows.entry(place) as i32));
+            targets.resize(columns.len(), row as u32);
+        }
+        let graph = from_lists(self.features(), columns, nodes.len(), targets);
+        Self { graph, values: picked(self.values.clone(), entries) }
+    }
+
+    /// This matrix with another one to its right, for the same nodes.
+    ///
+    /// # Panics
+    /// If the number of nodes differs.
+    pub fn beside(&self, right: &Self) -> Self {
+        assert!(
+            right.nodes() == self.nodes(),
+            "SparseFeatures: matrices side by side must have the same nodes, got {} and {}",
+            self.nodes(),
+            right.nodes()
+        );
+        let (mut entries, mut columns, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+        let parts = [(self, 0, 0), (right, self.features() as u32, self.stored())];
+        for node in 0..self.nodes() {
+            for (part, shift, first) in parts {
+                let rows = part.graph.rows();
+                let places = rows.row(node);
+                columns.extend(rows.columns[places.clone()].iter().map(|column| shift + column));
+                entries.extend(places.map(|place| (first + rows.entry(place)) as i32));
+            }
+            targets.resize(columns.len(), node as u32);
+        }
+        let features = self.features() + right.features();
+        let values = match (self.stored(), right.stored()) {
+            (_, 0) => self.values.clone(),
+            (0, _) => right.values.clone(),
+            _ => Tensor::cat(vec![self.values.clone(), right.values.clone()], 0),
+        };
+        let graph = from_lists(features, columns, self.nodes(), targets);
+        Self { graph, values: picked(values, entries) }
     }
 
     /// The matrix as an operator from features to nodes.
@@ -202,6 +263,22 @@ impl SparseFeatures {
     }
 }
 
+/// A graph from features to nodes of valid lists.
+fn from_lists(features: usize, columns: Vec<u32>, nodes: usize, targets: Vec<u32>) -> Graph {
+    let side = |nodes, index| Side { nodes, index: Index::new(index) };
+    Graph::from_sides(side(features, columns), side(nodes, targets))
+}
+
+/// The values of some entries.
+fn picked(values: Tensor<1>, entries: Vec<i32>) -> Tensor<1> {
+    if entries.is_empty() {
+        return Tensor::empty([0], (&values.device(), values.dtype()));
+    }
+    let count = entries.len();
+    let entries = Tensor::from_data(TensorData::new(entries, [count]), &values.device());
+    values.select(0, entries)
+}
+
 fn check_probability(probability: f64) {
     assert!(
         (0.0..1.0).contains(&probability),
@@ -236,6 +313,12 @@ impl From<&SparseFeatures> for Features {
     }
 }
 
+impl From<&Features> for Features {
+    fn from(features: &Features) -> Self {
+        features.clone()
+    }
+}
+
 impl Features {
     /// Number of nodes and of features.
     pub fn dims(&self) -> [usize; 2] {
@@ -257,6 +340,52 @@ impl Features {
         match self {
             Self::Dense(dense) => dense.clone().matmul(weight),
             Self::Sparse(sparse) => sparse.matmul(weight),
+        }
+    }
+
+    /// The rows of some nodes, in the order of the list.
+    ///
+    /// # Panics
+    /// If a node is not below the number of nodes.
+    pub fn select(&self, nodes: &[usize]) -> Self {
+        match self {
+            Self::Dense(dense) => {
+                let indices: Vec<i32> = nodes.iter().map(|&node| node as i32).collect();
+                let indices = TensorData::new(indices, [nodes.len()]);
+                let indices = Tensor::<1, Int>::from_data(indices, &dense.device());
+                Self::Dense(dense.clone().select(0, indices))
+            }
+            Self::Sparse(sparse) => Self::Sparse(sparse.select(nodes)),
+        }
+    }
+
+    /// This matrix with another one to its right; sparse if both are.
+    ///
+    /// # Panics
+    /// If the number of nodes differs.
+    pub fn beside(&self, right: &Self) -> Self {
+        match (self, right) {
+            (Self::Sparse(left), Self::Sparse(right)) => Self::Sparse(left.beside(right)),
+            (left, right) => {
+                let dense = [left, right].map(|part| part.clone().into_dense());
+                Self::Dense(Tensor::cat(dense.into(), 1))
+            }
+        }
+    }
+
+    /// The device.
+    pub fn device(&self) -> Device {
+        match self {
+            Self::Dense(dense) => dense.device(),
+            Self::Sparse(sparse) => sparse.values.device(),
+        }
+    }
+
+    /// The float type.
+    pub fn dtype(&self) -> DType {
+        match self {
+            Self::Dense(dense) => dense.dtype(),
+            Self::Sparse(sparse) => sparse.values.dtype(),
         }
     }
 

@@ -12,7 +12,7 @@ use firebrick_ops::sparse::{Features, Graph, SparseFeatures};
 pub struct AugmentationData {
     graph: PreparedGraph,
     pairs: Result<NeighborPairs, AugmentationError>,
-    raw: Tensor<2>,
+    raw: Features,
     features: Features,
     labels: Vec<i64>,
     num_classes: usize,
@@ -22,8 +22,7 @@ pub struct AugmentationData {
 impl AugmentationData {
     /// Puts a graph on a device.
     ///
-    /// Sparse features stay sparse where a network reads the real ones; the generator reads them
-    /// dense, `[nodes, features]`.
+    /// Sparse features stay sparse.
     ///
     /// # Errors
     /// [`AugmentationError`] if there are no features, or no labeled node to train on.
@@ -55,7 +54,7 @@ impl AugmentationData {
         Ok(Self {
             graph: PreparedGraph::new(graph, &device),
             pairs: NeighborPairs::new(targets, sources, data.num_nodes()),
-            raw: dense(data.features(), &device),
+            raw: on_device(data.features(), &device).map_err(wrong)?,
             features: on_device(&data.features().normalize_rows(), &device).map_err(wrong)?,
             labels: data.labels().to_vec(),
             num_classes: data.num_classes(),
@@ -76,9 +75,9 @@ impl AugmentationData {
         self.pairs.as_ref().map_err(Clone::clone)
     }
 
-    /// The features as they came, dense, `[nodes, features]`.
-    pub fn raw(&self) -> Tensor<2> {
-        self.raw.clone()
+    /// The features as they came, which the generator reads.
+    pub fn raw(&self) -> &Features {
+        &self.raw
     }
 
     /// The features with rows divided by their sums.

@@ -8,6 +8,7 @@ use firebrick_models::graph::local_augmentation::{
     AugmentationError, NeighborCvae, PairBatch, Reconstruction,
 };
 use firebrick_ops::noise::NoiseKey;
+use firebrick_ops::sparse::Features;
 use serde::Serialize;
 
 use super::AugmentationData;
@@ -80,7 +81,7 @@ impl GeneratorTrainingConfig {
         self.check()?;
         let pairs = data.pairs()?;
         if cvae.reconstruction() == Reconstruction::Bernoulli && !self.any_range {
-            check_range(&data.raw())?;
+            check_range(data.raw())?;
         }
         let mut optimizer = ModuleOptimizer::from(adam(0.0).build());
         let mut scorer = match &self.scoring {
@@ -129,7 +130,7 @@ impl GeneratorTrainingConfig {
         batch: &PairBatch,
         step: usize,
     ) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
-        let (neighbors, centers) = batch.gather(&data.raw());
+        let (neighbors, centers) = batch.gather(data.raw());
         let key = NoiseKey { seed: self.seed, purpose: *b"la-train", stream: 0, step: step as u64 };
         let shape = [batch.len(), cvae.latent()];
         let noise = key.normal(shape, &neighbors.device(), neighbors.dtype());
@@ -146,9 +147,15 @@ fn add(sum: &mut Option<Tensor<1>>, value: Tensor<1>) {
     });
 }
 
-fn check_range(features: &Tensor<2>) -> Result<(), AugmentationError> {
-    let read = |value: Tensor<1>| number(&value);
-    let (low, high) = (read(features.clone().min()), read(features.clone().max()));
+fn check_range(features: &Features) -> Result<(), AugmentationError> {
+    let stored = match features {
+        Features::Dense(dense) => dense.clone().flatten(0, 1),
+        Features::Sparse(sparse) => sparse.values().clone(),
+    };
+    if stored.dims()[0] == 0 {
+        return Ok(());
+    }
+    let (low, high) = (number(&stored.clone().min()), number(&stored.max()));
     if low >= 0.0 && high <= 1.0 {
         return Ok(());
     }

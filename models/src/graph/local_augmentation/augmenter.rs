@@ -3,12 +3,13 @@
 use burn::config::Config;
 use burn::tensor::{Device, Tensor};
 use firebrick_ops::noise::NoiseKey;
+use firebrick_ops::sigmoid_rows::sigmoid_rows;
+use firebrick_ops::sparse::Features;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use burn::module::Module;
 
-use super::cvae::normalize_rows;
 use super::{NeighborCvae, Reconstruction};
 
 /// Settings of [`LocalAugmenter`].
@@ -40,14 +41,19 @@ impl LocalAugmenterConfig {
     /// # Panics
     /// If the number of features is not the generator's, the pool is empty, or rows of a generator
     /// whose outputs may be negative are to be normalized.
-    pub fn init(&self, cvae: &NeighborCvae, features: Tensor<2>) -> LocalAugmenter {
+    pub fn init(&self, cvae: &NeighborCvae, features: impl Into<Features>) -> LocalAugmenter {
         assert!(self.pool != Some(0), "LocalAugmenterConfig: pool must hold at least 1, got 0");
         assert!(
             !self.normalize || cvae.reconstruction() == Reconstruction::Bernoulli,
             "LocalAugmenterConfig: normalize needs outputs that cannot be negative, got {:?}",
             cvae.reconstruction()
         );
-        let features = features.without_autodiff();
+        let features = match features.into() {
+            Features::Dense(dense) => Features::Dense(dense.without_autodiff()),
+            Features::Sparse(sparse) => {
+                sparse.with_values(sparse.values().clone().without_autodiff()).into()
+            }
+        };
         let device = features.device();
         let cvae = plain(cvae, &device);
         let [nodes, _] = features.dims();
@@ -132,16 +138,19 @@ impl LocalAugmenter {
         let shape = [self.nodes, self.cvae.latent()];
         let latent = key.normal(shape, &self.condition.device(), self.condition.dtype());
         let logits = self.cvae.decode(latent, self.condition.clone());
-        let matrix = self.cvae.activate_output(logits);
-        let matrix = matrix.without_autodiff();
-        if self.normalize { normalize_rows(matrix) } else { matrix }
+        let logits = logits.without_autodiff();
+        // Normalized outputs are probabilities, as `init` saw to.
+        match self.normalize {
+            true => sigmoid_rows(logits),
+            false => self.cvae.activate_output(logits),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::local_augmentation::NeighborCvaeConfig;
+    use crate::graph::local_augmentation::{NeighborCvaeConfig, normalize_rows};
     use burn::tensor::TensorData;
 
     fn augmenter(config: LocalAugmenterConfig) -> LocalAugmenter {
@@ -169,6 +178,19 @@ mod tests {
     #[test]
     fn draws_carry_no_autodiff() {
         assert!(!augmenter(LocalAugmenterConfig::new()).draw(0, 1)[0].is_autodiff());
+    }
+
+    #[test]
+    fn normalized_draws_are_the_generator_s_output_over_its_row_sums() {
+        let device = Device::flex();
+        let cvae = NeighborCvaeConfig::new(4).with_hidden(8).init(&device);
+        let features = || Tensor::<2>::ones([3, 4], &device);
+        let config = LocalAugmenterConfig::new();
+        let plain = config.clone().with_normalize(false).init(&cvae, features()).draw(2, 1);
+        let found = config.init(&cvae, features()).draw(2, 1);
+        let expected = normalize_rows(plain[0].clone());
+        let difference = (found[0].clone() - expected).abs().max().into_scalar::<f32>();
+        assert!(difference < 1e-6, "{difference}");
     }
 
     #[test]

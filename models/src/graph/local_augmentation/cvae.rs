@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::activation::{relu, sigmoid, softplus_with_threshold};
 use burn::tensor::{Device, Tensor, assert_shape};
+use firebrick_ops::sparse::Features;
 use firebrick_ops::surrogate::with_gradient;
 
 use super::batch_statistics::BatchStatistics;
@@ -157,6 +158,8 @@ pub struct NeighborDecoder {
 /// - latent `z`: `[batch, latent]`
 /// - generated: `[batch, features]`
 ///
+/// Targets and conditions may be [`SparseFeatures`](firebrick_ops::sparse::SparseFeatures): the first
+/// layers are then sparse products, with the same results.
 ///
 /// # Example
 /// ```
@@ -233,23 +236,24 @@ impl NeighborCvae {
     /// If a shape disagrees or the batch is empty.
     pub fn forward(
         &self,
-        neighbors: Tensor<2>,
-        centers: Tensor<2>,
+        neighbors: impl Into<Features>,
+        centers: impl Into<Features>,
         noise: Tensor<2>,
     ) -> CvaeOutput {
+        let (neighbors, centers) = (neighbors.into(), centers.into());
         let [batch, _] = neighbors.dims();
         let (features, latent) = (self.num_features(), self.latent());
         assert!(batch > 0, "NeighborCvae: the batch must have at least one pair, got 0");
-        assert_shape!(neighbors, [batch, features]);
-        assert_shape!(centers, [batch, features]);
+        check_input("neighbors", &neighbors, [batch, features]);
+        check_input("centers", &centers, [batch, features]);
         assert_shape!(noise, [batch, latent]);
-        let input = Tensor::cat(vec![neighbors.clone(), centers.clone()], 1);
-        let hidden = activate(self.encoder.hidden.forward(input), &self.encoder.norm);
+        let input = neighbors.beside(&centers);
+        let hidden = activate(affine(&self.encoder.hidden, &input), &self.encoder.norm);
         let mean = self.encoder.mean.forward(hidden.clone());
         let log_variance = self.encoder.log_variance.forward(hidden);
         let latent = mean.clone() + (log_variance.clone() * 0.5).exp() * noise;
         let logits = self.decode(latent.clone(), self.condition(centers));
-        let reconstruction = self.reconstruction_loss(logits.clone(), neighbors);
+        let reconstruction = self.reconstruction_loss(logits.clone(), neighbors.into_dense());
         let divergence = divergence(mean.clone(), log_variance.clone());
         let loss = (reconstruction.clone() + divergence.clone() * self.beta) * (1.0 / batch as f64);
         CvaeOutput { mean, log_variance, latent, logits, reconstruction, divergence, loss }
@@ -264,9 +268,9 @@ impl NeighborCvae {
     ///
     /// # Panics
     /// If the number of features is another.
-    pub fn condition(&self, centers: Tensor<2>) -> Tensor<2> {
-        let features = self.num_features();
-        assert_shape!(centers, [_, features]);
+    pub fn condition(&self, centers: impl Into<Features>) -> Tensor<2> {
+        let (centers, features) = (centers.into(), self.num_features());
+        check_input("centers", &centers, [centers.dims()[0], features]);
         let weight = self.decoder.hidden.weight.val().narrow(0, self.latent(), features);
         let product = centers.matmul(weight);
         match &self.decoder.hidden.bias {
@@ -309,7 +313,8 @@ impl NeighborCvae {
     ///
     /// # Panics
     /// If a shape disagrees.
-    pub fn generate(&self, latent: Tensor<2>, centers: Tensor<2>) -> Tensor<2> {
+    pub fn generate(&self, latent: Tensor<2>, centers: impl Into<Features>) -> Tensor<2> {
+        let centers = centers.into();
         let ([batch, _], width) = (centers.dims(), self.latent());
         assert_shape!(latent, [batch, width]);
         self.activate_output(self.decode(latent, self.condition(centers)))
@@ -320,6 +325,23 @@ impl NeighborCvae {
             return binary_cross_entropy(logits, targets);
         }
         (self.activate_output(logits) - targets).square().sum()
+    }
+}
+
+fn check_input(name: &str, input: &Features, expected: [usize; 2]) {
+    let found = input.dims();
+    assert!(
+        found == expected,
+        "NeighborCvae: {name} must have the shape {expected:?}, got {found:?}"
+    );
+}
+
+/// `x W + b`
+fn affine(layer: &Linear, input: &Features) -> Tensor<2> {
+    let product = input.matmul(layer.weight.val());
+    match &layer.bias {
+        Some(bias) => product + bias.val().unsqueeze(),
+        None => product,
     }
 }
 
@@ -371,95 +393,4 @@ pub fn normalize_rows(rows: Tensor<2>) -> Tensor<2> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use burn::tensor::{DType, TensorData};
-    use proptest::prelude::*;
-
-    fn tensor(values: Vec<f64>, shape: [usize; 2], device: &Device) -> Tensor<2> {
-        Tensor::from_data(TensorData::new(values, shape), (device, DType::F64))
-    }
-
-    fn number(tensor: Tensor<1>) -> f64 {
-        tensor.into_data().iter::<f64>().next().unwrap()
-    }
-
-    proptest! {
-        #[test]
-        fn divergence_is_never_negative(
-            mean in prop::collection::vec(-3.0..3.0f64, 6),
-            log_variance in prop::collection::vec(-3.0..3.0f64, 6),
-        ) {
-            let device = Device::flex();
-            let found = divergence(
-                tensor(mean, [3, 2], &device),
-                tensor(log_variance, [3, 2], &device),
-            );
-            prop_assert!(number(found) >= -1e-12);
-        }
-
-        #[test]
-        fn cross_entropy_from_logits_is_that_of_probabilities(
-            logits in prop::collection::vec(-20.0..20.0f64, 4),
-            targets in prop::collection::vec(0.0..1.0f64, 4),
-        ) {
-            let device = Device::flex();
-            let expected: f64 = logits.iter().zip(&targets).map(|(a, x)| {
-                let p = 1.0 / (1.0 + (-a).exp());
-                let q = 1.0 / (1.0 + a.exp());
-                -(x * p.ln() + (1.0 - x) * q.ln())
-            }).sum();
-            let device = device.autodiff();
-            let a = tensor(logits, [2, 2], &device).require_grad();
-            let found = binary_cross_entropy(a.clone(), tensor(targets, [2, 2], &device));
-            prop_assert!((number(found.clone()) - expected).abs() < 1e-9 * (1.0 + expected));
-            let gradient = a.grad(&found.backward()).unwrap();
-            prop_assert_eq!(gradient.dims(), [2, 2]);
-        }
-    }
-
-    #[test]
-    fn divergence_of_the_standard_normal_is_zero() {
-        let zero = || Tensor::<2>::zeros([3, 2], &Device::flex());
-        assert_eq!(divergence(zero(), zero()).into_scalar::<f32>(), 0.0);
-    }
-
-    #[test]
-    fn cross_entropy_is_finite_where_sigmoid_saturates() {
-        let logits = Tensor::<2>::from_data([[500.0, -500.0]], &Device::flex());
-        let targets = Tensor::<2>::from_data([[0.0, 1.0]], &Device::flex());
-        assert_eq!(binary_cross_entropy(logits, targets).into_scalar::<f32>(), 1000.0);
-    }
-
-    #[test]
-    fn one_seed_gives_one_generator() {
-        let device = Device::flex();
-        let config = NeighborCvaeConfig::new(3).with_hidden(4).with_latent(2);
-        let generate = |seed| {
-            let cvae = config.clone().with_seed(seed).init(&device);
-            cvae.generate(Tensor::ones([2, 2], &device), Tensor::ones([2, 3], &device)).into_data()
-        };
-        assert_eq!(generate(1), generate(1));
-        assert_ne!(generate(1), generate(2));
-    }
-
-    #[test]
-    fn the_large_graph_variant_generates_between_minus_one_and_one() {
-        let device = Device::flex();
-        let cvae = NeighborCvaeConfig::large_graph(3).with_hidden(4).init(&device);
-        let latent = Tensor::<2>::from_data(
-            TensorData::new((0..50).map(|i| (i as f32).sin()).collect::<Vec<_>>(), [5, 10]),
-            &device,
-        );
-        let found: Vec<f32> =
-            cvae.generate(latent, Tensor::zeros([5, 3], &device)).into_data().iter().collect();
-        assert!(found.iter().all(|value| value.abs() <= 1.0));
-        assert!(found.iter().any(|value| *value < 0.0));
-    }
-
-    #[test]
-    #[should_panic(expected = "must be at least 1, got 3, 256 and 0")]
-    fn refuses_an_empty_latent_vector() {
-        NeighborCvaeConfig::new(3).with_latent(0).init(&Device::flex());
-    }
-}
+mod tests;

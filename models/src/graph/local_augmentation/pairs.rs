@@ -1,6 +1,6 @@
 //! The training pairs of the generator: for every edge, a node and its neighbor.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use firebrick_ops::sparse::Features;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -114,24 +114,19 @@ impl PairBatch {
     ///
     /// # Shapes
     /// - features: `[nodes, features]`
-    /// - output: two times `[batch, features]`: neighbors, then centers
-    pub fn gather(&self, features: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        let device = features.device();
-        let rows = |nodes: Vec<i32>| features.clone().select(0, integers(nodes, &device));
-        let targets = rows(self.neighbors().map(|node| node as i32).collect());
-        (targets, rows(self.nodes().map(|node| node as i32).collect()))
+    /// - output: two times `[batch, features]`: neighbors, then centers; sparse if the features are
+    pub fn gather(&self, features: &Features) -> (Features, Features) {
+        let rows = |nodes: Vec<usize>| features.select(&nodes);
+        (rows(self.neighbors().collect()), rows(self.nodes().collect()))
     }
-}
-
-fn integers(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
-    let len = values.len();
-    Tensor::from_data(TensorData::new(values, [len]), device)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use burn::tensor::{Device, Tensor};
+    use firebrick_ops::sparse::SparseFeatures;
 
     fn pairs() -> NeighborPairs {
         let nodes: Vec<usize> = (0..20).collect();
@@ -155,10 +150,13 @@ mod tests {
     #[test]
     fn gathers_neighbors_as_targets_and_centers_as_conditions() {
         let pairs = NeighborPairs::new(&[0], &[2], 3).unwrap();
-        let features = Tensor::from_data([[0.0], [1.0], [2.0]], &Device::flex());
-        let (targets, conditions) = pairs.batches(4, 0, 0)[0].gather(&features);
-        assert_eq!(targets.into_scalar::<f32>(), 2.0);
-        assert_eq!(conditions.into_scalar::<f32>(), 0.0);
+        let dense = Tensor::<2>::from_data([[3.0], [1.0], [2.0]], &Device::flex());
+        let sparse = SparseFeatures::from_dense(dense.clone()).unwrap();
+        for features in [Features::Dense(dense), sparse.into()] {
+            let (targets, conditions) = pairs.batches(4, 0, 0)[0].gather(&features);
+            assert_eq!(targets.into_dense().into_scalar::<f32>(), 2.0);
+            assert_eq!(conditions.into_dense().into_scalar::<f32>(), 3.0);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Number;
 use super::product::inner;
-use super::tasks::{ENTRIES, Reduction, add, per_entry, run};
+use super::tasks::{ENTRIES, Reduction, add, per_entry, run, worthwhile};
 use crate::sparse::graph::Graph;
 use crate::sparse::rows::Rows;
 
@@ -243,7 +243,7 @@ fn over_entries<T: Number>(
         tasks.push((range, here, sum));
         (features, partials) = (rest, behind);
     }
-    run(entries * width * (1 + count) > 1 << 15, tasks, |(range, features, sum)| {
+    run(worthwhile(entries * width * (1 + count)), tasks, |(range, features, sum)| {
         let mut row = vec![T::default(); width];
         for (index, number) in range.enumerate() {
             entry(number, &mut row, &mut features[index * count..][..count], sum);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Number;
-use super::tasks::{Reduction, add, per_entry};
+use super::tasks::{Reduction, per_entry};
 use crate::sparse::graph::Graph;
 use crate::sparse::rows::Rows;
 
@@ -37,16 +37,21 @@ fn reduce<T: Number>(
     value: impl Fn(usize, usize) -> T + Sync,
 ) -> Vec<T> {
     let channels = width / heads;
-    let contribute = |places: Range<usize>, output: &mut [T], _: &mut [T]| {
-        for head in 0..heads {
-            let start = head * channels;
-            let output = &mut output[start..start + channels];
-            let columns = &rows.columns[places.clone()];
-            let value = |index: usize| value(places.start + index, head);
-            add_rows(output, columns, Matrix { x, width, start }, value);
-        }
-    };
-    Reduction { rows, width, scratch: 0, contribute, merge: add }.run(T::default())
+    let sums = Reduction::sums(
+        rows,
+        width,
+        #[inline(always)]
+        |places: Range<usize>, output: &mut [T], _: &mut [T]| {
+            for head in 0..heads {
+                let start = head * channels;
+                let output = &mut output[start..start + channels];
+                let columns = &rows.columns[places.clone()];
+                let value = |index: usize| value(places.start + index, head);
+                add_rows(output, columns, Matrix { x, width, start }, value);
+            }
+        },
+    );
+    sums.run(T::default())
 }
 
 /// Columns of a matrix from `start`.
@@ -58,6 +63,7 @@ struct Matrix<'a, T> {
 }
 
 /// Adds rows into `output`, as many columns at a time as fit into registers.
+#[inline(always)]
 fn add_rows<T: Number>(
     mut output: &mut [T],
     columns: &[u32],
@@ -93,7 +99,7 @@ fn add_rows<T: Number>(
     }
 }
 
-#[inline]
+#[inline(always)]
 fn add_lanes<T: Number, const N: usize>(
     output: &mut [T],
     columns: &[u32],

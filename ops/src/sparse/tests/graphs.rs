@@ -172,3 +172,33 @@ fn dropout_of_stored_values_is_a_function_of_the_key_and_keeps_the_mean() {
     assert!(device.iter().all(|&value| value == 0.0 || (value - 2.5).abs() < 1e-6));
     assert_eq!(numbers(sparse.dropout(0.0).values().clone()), vec![1.0; 20_000]);
 }
+
+#[test]
+fn selected_rows_and_matrices_side_by_side_are_those_of_the_dense_form() {
+    let values = [[0.0, 2.0, 0.0], [0.0, 0.0, 0.0], [3.0, 0.0, 4.0]];
+    let options = (&Device::flex(), DType::F64);
+    let dense = Tensor::<2>::from_data(values, options);
+    // Entries of the second matrix do not stand in row order.
+    let turned = Graph::bipartite(2, 3, &[1, 0, 1], &[2, 0, 0]).unwrap();
+    let right = SparseFeatures::of_graph(turned, Tensor::from_data([5.0, 6.0, 7.0], options));
+    let left = SparseFeatures::from_dense(dense.clone()).unwrap();
+    for nodes in [vec![2, 0, 2], vec![1], vec![], vec![0, 1, 2]] {
+        let both = left.beside(&right).select(&nodes);
+        assert_eq!((both.nodes(), both.features()), (nodes.len(), 5));
+        let whole = Tensor::cat(vec![dense.clone(), right.to_dense()], 1);
+        let expected: Vec<f64> =
+            nodes.iter().flat_map(|&node| numbers(whole.clone().narrow(0, node, 1))).collect();
+        assert_eq!(numbers(both.to_dense()), expected);
+        if !nodes.is_empty() {
+            let features = Features::Dense(dense.clone()).beside(&(&right).into()).select(&nodes);
+            assert_eq!(numbers(features.into_dense()), expected);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "selected nodes must be below 2, got 2")]
+fn refuses_to_select_a_node_that_is_not_there() {
+    let dense = Tensor::<2>::from_data([[1.0], [0.0]], &Device::flex());
+    SparseFeatures::from_dense(dense).unwrap().select(&[0, 2]);
+}
