@@ -15,6 +15,7 @@ mod optimizers;
 mod orthogonal;
 mod residual_flow;
 mod subjects;
+mod temporal;
 
 #[global_allocator]
 static ALLOCATOR: checks::CountingAllocator = checks::CountingAllocator;
@@ -86,5 +87,6 @@ conformance! {
     spectral_norm => firebrick::models::deq::SpectralNorm,
     svcm_conv2d => firebrick::models::orthogonal::alternatives::SvcmConv2d,
     symmetric_cross_entropy => subjects::SymmetricCrossEntropySubject,
+    time_then_graph => firebrick::models::temporal::TimeThenGraph,
     weight_norm => firebrick::models::deq::WeightNorm<2>,
 }

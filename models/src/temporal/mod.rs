@@ -37,3 +37,6 @@ pub use graph::{EdgeFeatures, EdgeSequences, Snapshot, TemporalGraph};
 pub use head::{Head, HeadConfig};
 pub use time_then_graph::{Joining, TimeThenGraph, TimeThenGraphConfig, TimeThenGraphState};
 pub use window::{Connectivity, TemporalWindow};
+
+#[cfg(all(test, feature = "flex"))]
+mod tests;

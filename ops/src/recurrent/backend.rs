@@ -116,9 +116,6 @@ macro_rules! plain {
 }
 
 #[cfg(feature = "flex")]
-impl Recurrence for burn::backend::Flex {}
-
-#[cfg(feature = "flex")]
 impl RecurrentBackend for burn::backend::Flex {
     plain!();
 }

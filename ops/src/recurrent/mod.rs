@@ -21,6 +21,10 @@
 
 mod backend;
 mod composed;
+#[cfg(feature = "flex")]
+mod flex;
+#[cfg(feature = "flex")]
+mod kernel;
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
@@ -134,3 +138,6 @@ fn check(x: &Tensor<3>, start: Option<&Tensor<2>>, weights: &GruWeights, mask: O
         assert!(found == [rows, steps], "gru: mask must be [{rows}, {steps}], got {found:?}");
     }
 }
+
+#[cfg(all(test, feature = "flex"))]
+mod tests;
