@@ -56,6 +56,8 @@ pub use appnp::{Appnp, AppnpConfig};
 pub use attention::Attended;
 pub use batch::{GraphBatch, Pooling};
 pub use chebyshev::{ChebConv, ChebConvConfig};
+pub(crate) use chebyshev::polynomials;
+pub(crate) use common::{check_positive, glorot, zeros};
 pub use gat::{EdgeAttention, Gat, GatConfig, GatConv, GatConvConfig};
 pub use gatv2::{Gatv2Conv, Gatv2ConvConfig, NodeMap};
 pub use gcn::{Gcn, GcnConfig, GcnConv, GcnConvConfig};
