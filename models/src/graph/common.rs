@@ -6,13 +6,13 @@ use burn::tensor::{Device, Tensor};
 use firebrick_ops::sparse::Features;
 
 /// Glorot's uniform start, `U(-a, a)` with `a = sqrt(6 / (in + out))`.
-pub(crate) fn glorot(d_input: usize, d_output: usize, device: &Device) -> Param<Tensor<2>> {
+pub(super) fn glorot(d_input: usize, d_output: usize, device: &Device) -> Param<Tensor<2>> {
     let glorot = Initializer::XavierUniform { gain: 1.0 };
     glorot.init_with([d_input, d_output], Some(d_input), Some(d_output), device)
 }
 
 /// A bias of zeros.
-pub(crate) fn zeros(size: usize, device: &Device) -> Param<Tensor<1>> {
+pub(super) fn zeros(size: usize, device: &Device) -> Param<Tensor<1>> {
     Initializer::Zeros.init([size], device)
 }
 
@@ -42,7 +42,7 @@ pub(super) fn check_features(name: &str, x: &Features, d_input: usize) {
     assert!(found == d_input, "{name}: x must have {d_input} features, got {found}");
 }
 
-pub(crate) fn check_positive(name: &str, sizes: &[(&str, usize)]) {
+pub(super) fn check_positive(name: &str, sizes: &[(&str, usize)]) {
     for (what, size) in sizes {
         assert!(*size > 0, "{name}: {what} must be positive, got {size}");
     }

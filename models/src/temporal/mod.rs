@@ -20,6 +20,7 @@ mod error;
 mod graph;
 mod head;
 mod start;
+mod time_and_graph;
 mod time_then_graph;
 mod window;
 
@@ -34,5 +35,10 @@ pub use encoder::{Encoding, LastStep, SequenceEncoder, SequenceEncoderConfig, Se
 pub use error::TemporalGraphError;
 pub use graph::{EdgeFeatures, EdgeSequences, Snapshot, TemporalGraph};
 pub use head::{Head, HeadConfig};
+pub use time_and_graph::{
+    ChebyshevGate, ChebyshevGateConfig, Dcrnn, DcrnnConfig, Dysat, DysatConfig, EvolveGcnH,
+    EvolveGcnHConfig, EvolveGcnHState, EvolveGcnO, EvolveGcnOConfig, EvolveGcnOState, GcnGru,
+    GcnGruConfig, Gcrn, GcrnConfig, GcrnState, GraphGru, GraphGruConfig,
+};
 pub use time_then_graph::{Joining, TimeThenGraph, TimeThenGraphConfig, TimeThenGraphState};
 pub use window::{Connectivity, TemporalWindow};

@@ -20,7 +20,7 @@ use burn::tensor::{Device, Tensor};
 use firebrick_ops::sparse::{Normalization, Operator};
 
 use super::steps::{Presence, check_columns, operators, spread_features, start};
-use crate::graph::{check_positive, zeros};
+use crate::temporal::start::check_positive;
 use crate::temporal::{TemporalGraph, gru_update};
 
 const NAME: &str = "Dcrnn";
@@ -59,7 +59,7 @@ impl DcrnnConfig {
             input: matrix(d_input, 3),
             hidden_gates: matrix(d_hidden, 2),
             hidden_candidate: matrix(d_hidden, 1),
-            bias: zeros(3 * d_hidden, device),
+            bias: Initializer::Zeros.init([3 * d_hidden], device),
             d_input,
             diffusion_steps,
             bidirectional,

@@ -13,8 +13,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::steps::{check_columns, without_entries};
-use crate::graph::{GatConv, GatConvConfig, check_positive};
-use crate::temporal::start::uniform;
+use crate::graph::{GatConv, GatConvConfig};
+use crate::temporal::start::{check_positive, uniform};
 use crate::temporal::{
     Activation, AttentionEncoder, AttentionEncoderConfig, TemporalGraph, heads_of,
 };
@@ -170,10 +170,7 @@ impl Dysat {
         let edge = self.layers[0].edge.as_ref().expect("made with features of the entries");
         let expected = edge.weight.val().dims()[0];
         let found = graph.snapshots()[0].weights().dims()[1];
-        assert!(
-            found == expected,
-            "{NAME}: entries must have {expected} weights, got {found}"
-        );
+        assert!(found == expected, "{NAME}: entries must have {expected} weights, got {found}");
         expected
     }
 

@@ -34,9 +34,8 @@ impl Windows {
             None => vec![0; graph.windows()],
             Some(present) => {
                 let start = |pair: &[usize]| {
-                    let first = |step: &usize| {
-                        (pair[0]..pair[1]).any(|node| present[node * steps + step])
-                    };
+                    let first =
+                        |step: &usize| (pair[0]..pair[1]).any(|node| present[node * steps + step]);
                     (0..steps).find(first).unwrap_or(0)
                 };
                 offsets.windows(2).map(start).collect()
@@ -84,9 +83,10 @@ impl Windows {
             return x.matmul(weights).reshape([nodes, outputs]);
         }
         // Windows of different sizes are filled up with rows that are not read.
-        let filled = self.offsets.windows(2).flat_map(|pair| {
-            (0..size).map(move |place| (pair[0] + place).min(nodes - 1) as i64)
-        });
+        let filled = self
+            .offsets
+            .windows(2)
+            .flat_map(|pair| (0..size).map(move |place| (pair[0] + place).min(nodes - 1) as i64));
         let kept = sizes().enumerate().flat_map(|(window, nodes)| {
             (0..nodes).map(move |place| (window * size + place) as i64)
         });

@@ -18,8 +18,7 @@ use firebrick_ops::sparse::Normalization;
 
 use super::evolution::{Windows, check_matrices, integers};
 use super::steps::{check_columns, operators};
-use crate::graph::check_positive;
-use crate::temporal::start::uniform;
+use crate::temporal::start::{check_positive, uniform};
 use crate::temporal::{Activation, GruCell, GruCellConfig, TemporalGraph};
 
 const NAME: &str = "EvolveGcnH";
@@ -254,8 +253,7 @@ impl EvolveGcnH {
 /// one again where there are fewer, and nothing where there is none. NaN counts as the largest.
 fn largest(scores: &[f64], nodes: impl Iterator<Item = usize>, k: usize) -> Vec<Option<usize>> {
     let mut nodes: Vec<usize> = nodes.collect();
-    let order =
-        |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then_with(|| a.cmp(b));
+    let order = |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then_with(|| a.cmp(b));
     if nodes.len() > k {
         nodes.select_nth_unstable_by(k, order);
         nodes.truncate(k);

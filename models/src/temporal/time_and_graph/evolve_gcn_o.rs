@@ -16,8 +16,7 @@ use firebrick_ops::sparse::Normalization;
 
 use super::evolution::{Windows, check_matrices};
 use super::steps::{check_columns, last_operator};
-use crate::graph::check_positive;
-use crate::temporal::start::uniform;
+use crate::temporal::start::{check_positive, uniform};
 use crate::temporal::{Activation, LstmCell, LstmCellConfig, LstmState, TemporalGraph};
 
 const NAME: &str = "EvolveGcnO";

@@ -51,8 +51,7 @@ impl ChebyshevGateConfig {
         ChebyshevGate {
             first: layer(d_input),
             second: (layers == 2).then(|| layer(d_output)),
-            skip: (skip && d_input != d_output)
-                .then(|| linear(d_input, d_output, true, device)),
+            skip: (skip && d_input != d_output).then(|| linear(d_input, d_output, true, device)),
             adds_input: skip && d_input == d_output,
         }
     }
@@ -91,7 +90,7 @@ enum Skip {
     None,
     Identity,
     /// `[inputs, gates * width]` and `[1, gates * width]`
-    Linear(Tensor<2>, Tensor<2>),
+    Linear(Box<[Tensor<2>; 2]>),
 }
 
 /// Rows of one branch with their polynomials.
@@ -181,7 +180,8 @@ impl GateStack {
                 let rows = rows.plain.clone().unsqueeze_dim::<3>(0);
                 Some(rows.expand([self.gates, nodes, columns]))
             }
-            Skip::Linear(weight, bias) => {
+            Skip::Linear(layer) => {
+                let [weight, bias] = &**layer;
                 let rows = rows.plain.clone().matmul(weight.clone()) + bias.clone();
                 let [nodes, columns] = rows.dims();
                 let rows = rows.reshape([nodes, self.gates, columns / self.gates]);
@@ -203,7 +203,7 @@ impl Skip {
             let bias = layer.bias.as_ref().map(|bias| bias.val().unsqueeze());
             bias.unwrap_or_else(|| Tensor::zeros_like(&layer.weight.val().narrow(0, 0, 1)))
         };
-        Self::Linear(weight, Tensor::cat(linear.iter().map(bias).collect(), 1))
+        Self::Linear(Box::new([weight, Tensor::cat(linear.iter().map(bias).collect(), 1)]))
     }
 }
 

@@ -14,7 +14,8 @@ use burn::tensor::{Device, Tensor};
 use firebrick_ops::sparse::{Normalization, Operator};
 
 use super::steps::{check_columns, convolution, operators, start, without_entries};
-use crate::graph::{GcnConv, check_positive};
+use crate::graph::GcnConv;
+use crate::temporal::start::check_positive;
 use crate::temporal::{Activation, GruCell, GruCellConfig, TemporalGraph};
 
 const NAME: &str = "GcnGru";

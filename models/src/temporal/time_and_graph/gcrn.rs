@@ -21,7 +21,8 @@ use firebrick_ops::sparse::{Normalization, Operator};
 
 use super::gate::{ChebyshevGate, ChebyshevGateConfig, GateStack, Rows, stacked_polynomials};
 use super::steps::{Presence, check_columns, gate, operators, spread_features, start};
-use crate::graph::{check_positive, polynomials};
+use crate::graph::polynomials;
+use crate::temporal::start::check_positive;
 use crate::temporal::{Activation, TemporalGraph};
 
 const NAME: &str = "Gcrn";
@@ -182,10 +183,8 @@ impl Gcrn {
         let order = self.input[0].first.weights.len();
         let operators = operators(NAME, graph, Normalization::CHEBYSHEV);
         let inputs = spread_features(graph, |step, x| polynomials(&operators[step], x, order));
-        let stack = GateStack::new(&[
-            (&self.input[..], &[self.d_input]),
-            (&self.hidden[..], &[width]),
-        ]);
+        let stack =
+            GateStack::new(&[(&self.input[..], &[self.d_input]), (&self.hidden[..], &[width])]);
         let presence = Presence::of(graph);
         for (step, (operator, input)) in operators.iter().zip(inputs).enumerate() {
             let input = Rows { plain: graph.features_at(step), polynomials: input };
@@ -209,8 +208,8 @@ impl Gcrn {
         let order = self.hidden[0].first.weights.len();
         let polynomials = stacked_polynomials(operator, hidden.clone(), order);
         let rows = vec![input, Rows { polynomials, plain: hidden }];
-        let gates = stack.forward(operator, rows, self.activation)
-            + self.bias.val().unsqueeze_dim::<3>(1);
+        let gates =
+            stack.forward(operator, rows, self.activation) + self.bias.val().unsqueeze_dim::<3>(1);
         let peephole = |index: usize, cell: &Tensor<2>| {
             let weights = self.peepholes.as_ref()?;
             Some(weights.val().narrow(0, index, 1) * cell.clone())

@@ -19,7 +19,8 @@ use firebrick_ops::sparse::{Normalization, Operator};
 
 use super::gate::{ChebyshevGate, ChebyshevGateConfig, GateStack, Rows, stacked_polynomials};
 use super::steps::{Presence, check_columns, gate, operators, spread_features, start};
-use crate::graph::{check_positive, polynomials};
+use crate::graph::polynomials;
+use crate::temporal::start::check_positive;
 use crate::temporal::{Activation, TemporalGraph, gru_update};
 
 const NAME: &str = "GraphGru";

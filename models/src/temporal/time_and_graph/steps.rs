@@ -16,11 +16,11 @@ pub(super) fn operators(
     graph: &TemporalGraph,
     normalization: Normalization,
 ) -> Vec<Operator> {
-    let operator = |(step, snapshot): (usize, &crate::temporal::Snapshot)| {
-        match snapshot.operator(normalization) {
-            Ok(operator) => operator,
-            Err(error) => panic!("{name}: step {step}: {error}"),
-        }
+    let operator = |(step, snapshot): (usize, &crate::temporal::Snapshot)| match snapshot
+        .operator(normalization)
+    {
+        Ok(operator) => operator,
+        Err(error) => panic!("{name}: step {step}: {error}"),
     };
     graph.snapshots().iter().enumerate().map(operator).collect()
 }
