@@ -24,6 +24,7 @@ mod planetoid;
 mod residual_flow;
 mod sop;
 mod temporal_baselines;
+mod temporal;
 
 use case::{Case, Failure, cases_of};
 use devices::Named;
@@ -375,4 +376,9 @@ fn temporal_evolvegcn() {
 #[test]
 fn temporal_recurrent() {
     device_kind("temporal_recurrent", temporal_baselines::recurrent);
+}
+
+#[test]
+fn temporal_time_then_graph() {
+    device_kind("temporal_time_then_graph", temporal::time_then_graph);
 }

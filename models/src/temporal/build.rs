@@ -1,7 +1,6 @@
 //! From windows on the host to a temporal graph on a device.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use burn::config::Config;
@@ -10,6 +9,7 @@ use firebrick_ops::sparse::{EntryIndex, Graph, GraphError};
 
 use super::error::TemporalGraphError as Error;
 use super::graph::{EdgeFeatures, EdgeSequences, Snapshot, TemporalGraph};
+use super::read::{Entries, check_ranges, ends, entries, finite, length};
 use super::window::{Connectivity, TemporalWindow};
 use crate::graph::GraphBatch;
 
@@ -72,7 +72,7 @@ fn agree<V, I>(
     found: &TemporalWindow<'_, V, I>,
 ) -> Result<(), Error> {
     let kind = |window: &TemporalWindow<'_, V, I>| match window.connectivity {
-        Connectivity::Dynamic { .. } => "dynamic",
+        Connectivity::Dynamic { .. } | Connectivity::Aggregated { .. } => "dynamic",
         Connectivity::Static { .. } => "static",
     };
     if found.shape[1] == 0 {
@@ -115,13 +115,6 @@ struct Parts<'a> {
     ever_present: Vec<bool>,
 }
 
-/// Valid entries of a window.
-struct Entries {
-    /// Target and source in one number, so that numbers have the order of entries.
-    keys: Vec<u64>,
-    step: Vec<usize>,
-}
-
 impl<'a> Parts<'a> {
     fn new(config: &'a TemporalGraphConfig, steps: usize, fixed: bool) -> Self {
         Self {
@@ -158,6 +151,11 @@ impl<'a> Parts<'a> {
                 let entries = entries(number, window, sources, targets, ranges)?;
                 let weights = self.weights(number, sources.len(), weights)?;
                 self.add_dynamic(number, &entries, &weights, late)?;
+            }
+            Connectivity::Aggregated { sources, targets, sequences } => {
+                let all = 0..sources.len();
+                let entries = entries(number, window, sources, targets, &[all])?;
+                self.add_aggregated(number, &entries, sequences, late)?;
             }
             Connectivity::Static { sources, targets, features } => {
                 let all = 0..sources.len();
@@ -264,6 +262,57 @@ impl<'a> Parts<'a> {
                 let (source, target) = ends(entries.keys[entry]);
                 snapshot.sources.push(self.nodes as u32 + source);
                 snapshot.targets.push(self.nodes as u32 + target);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_aggregated<V: Copy + Into<f64>>(
+        &mut self,
+        window: usize,
+        entries: &Entries,
+        sequences: &[V],
+        late: usize,
+    ) -> Result<(), Error> {
+        let (width, channels, start) =
+            (self.channels(), self.config.edge_channels, self.sequences.len());
+        let steps = self.steps - late;
+        length(window, "values of sequences", entries.keys.len() * steps * width, sequences.len())?;
+        let (union, places) = self.add_union(entries, late);
+        let presence = self.config.presence_channel;
+        let absent = if presence { 0.0 } else { -1.0 };
+        self.sequences.resize(start + union.len() * self.steps * width, absent);
+        let mut order: Vec<usize> = (0..places.len()).collect();
+        order.sort_by_key(|&entry| places[entry]);
+        let twice = order.windows(2).find(|pair| places[pair[0]] == places[pair[1]]);
+        if let Some(pair) = twice {
+            let (from, to) = ends(entries.keys[pair[1]]);
+            return Err(Error::Duplicate { window, entry: pair[1], from, to });
+        }
+        for (place, entry) in order.into_iter().enumerate() {
+            let (source, target) = ends(entries.keys[entry]);
+            for step in 0..steps {
+                let first = (entry * steps + step) * width;
+                let values: Vec<f64> =
+                    sequences[first..first + width].iter().map(|&value| value.into()).collect();
+                for (channel, &found) in values.iter().enumerate() {
+                    finite(window, "value of a sequence", first + channel, found)?;
+                    if !presence && found < 0.0 && found != absent {
+                        return Err(Error::NegativeWeight { window, entry, found });
+                    }
+                }
+                let sequence = start + (place * self.steps + late + step) * width;
+                self.sequences[sequence..sequence + width].copy_from_slice(&values);
+                let there = match presence {
+                    true => values[channels] != 0.0,
+                    false => values.iter().any(|&value| value != absent),
+                };
+                if there {
+                    let snapshot = &mut self.snapshots[late + step];
+                    snapshot.sources.push(self.nodes as u32 + source);
+                    snapshot.targets.push(self.nodes as u32 + target);
+                    snapshot.weights.extend(&values[..channels]);
+                }
             }
         }
         Ok(())
@@ -412,75 +461,4 @@ impl<'a> Parts<'a> {
             mask: self.late.iter().any(|&late| late > 0).then(mask),
         })
     }
-}
-
-/// Source and target of a key.
-fn ends(key: u64) -> (u32, u32) {
-    (key as u32, (key >> 32) as u32)
-}
-
-fn length(window: usize, what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
-    match expected == found {
-        true => Ok(()),
-        false => Err(Error::Length { window, what, expected, found }),
-    }
-}
-
-fn finite(window: usize, what: &'static str, place: usize, found: f64) -> Result<(), Error> {
-    match found.is_finite() {
-        true => Ok(()),
-        false => Err(Error::NotFinite { window, what, place, found }),
-    }
-}
-
-fn check_ranges(
-    window: usize,
-    steps: usize,
-    ranges: &[Range<usize>],
-    entries: usize,
-) -> Result<(), Error> {
-    length(window, "ranges", steps, ranges.len())?;
-    let mut start = 0;
-    for (step, range) in ranges.iter().enumerate() {
-        let last = step + 1 == ranges.len();
-        if range.start != start || range.end < start || range.end > entries {
-            let expected = format!("{start}..end with end in {start}..={entries}");
-            return Err(Error::Range { window, step, expected, found: format!("{range:?}") });
-        }
-        if last && range.end != entries {
-            let expected = format!("{start}..{entries}");
-            return Err(Error::Range { window, step, expected, found: format!("{range:?}") });
-        }
-        start = range.end;
-    }
-    Ok(())
-}
-
-/// Checks the nodes of all entries.
-fn entries<V, I: EntryIndex>(
-    number: usize,
-    window: &TemporalWindow<'_, V, I>,
-    sources: &[I],
-    targets: &[I],
-    ranges: &[Range<usize>],
-) -> Result<Entries, Error> {
-    let [nodes, steps, _] = window.shape;
-    let graph = Graph::from_entries(nodes, sources, targets)
-        .map_err(|error| Error::Graph { window: number, error })?;
-    let (sources, targets) = (graph.sources(), graph.targets());
-    let key = |entry: usize| u64::from(targets[entry]) << 32 | u64::from(sources[entry]);
-    let mut step_of = Vec::with_capacity(sources.len());
-    for (step, range) in ranges.iter().enumerate() {
-        step_of.resize(range.end, step);
-        // Static entries are there whenever their nodes are.
-        let Some(present) = window.present.filter(|_| ranges.len() == steps) else { continue };
-        for entry in range.clone() {
-            for node in [sources[entry], targets[entry]] {
-                if !present[node as usize * steps + step] {
-                    return Err(Error::AbsentNode { window: number, step, entry, node });
-                }
-            }
-        }
-    }
-    Ok(Entries { keys: (0..sources.len()).map(key).collect(), step: step_of })
 }

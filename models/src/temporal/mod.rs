@@ -19,6 +19,7 @@ mod encoder;
 mod error;
 mod graph;
 mod head;
+mod read;
 mod start;
 mod time_and_graph;
 mod time_then_graph;

@@ -16,6 +16,16 @@ pub enum Connectivity<'a, V = f32, I = u32> {
         /// `[entries, channels]`, row-major; empty for weights of 1.
         weights: &'a [V],
     },
+    /// The union of all steps with the sequence of each entry.
+    Aggregated {
+        /// Source of each entry.
+        sources: &'a [I],
+        /// Target of each entry.
+        targets: &'a [I],
+        /// `[entries, steps, channels]`, row-major: -1 where an entry is absent, or with the presence channel
+        /// last.
+        sequences: &'a [V],
+    },
     /// The same entries at all steps.
     Static {
         /// Source of each entry.

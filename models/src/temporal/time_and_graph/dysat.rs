@@ -9,7 +9,8 @@
 //! via Self-Attention Networks*, WSDM 2020.
 
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, Param};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
 use super::steps::{check_columns, without_entries};
@@ -79,7 +80,7 @@ impl DysatConfig {
                 .init(device),
             steps: self
                 .max_steps
-                .map(|steps| burn::nn::Initializer::Zeros.init([steps, d_hidden], device)),
+                .map(|steps| Initializer::Zeros.init([steps, d_hidden], device)),
             activation: self.activation,
             no_edges: self.no_edges,
         }
@@ -128,7 +129,7 @@ pub struct Dysat {
     /// The attention over time.
     pub time: AttentionEncoder,
     /// `[max_steps, d_hidden]`: codes of the steps; the last row is that of the last step of any window.
-    pub steps: Option<burn::module::Param<Tensor<2>>>,
+    pub steps: Option<Param<Tensor<2>>>,
     #[module(skip)]
     activation: Activation,
     #[module(skip)]
@@ -147,17 +148,17 @@ impl Dysat {
     /// - output: `[nodes, d_hidden]`
     ///
     /// # Panics
-    /// If the number of features or of weights disagrees, or there are more steps than codes.
+    /// If the number of features or of weights of an entry disagrees, or there are more steps than codes.
     pub fn forward(&self, graph: &TemporalGraph) -> Tensor<2> {
         check_columns(NAME, graph, self.layers[0].weight.val().dims()[0]);
-        let (nodes, channels) = (without_entries(graph), self.channels(graph));
+        let (nodes, x) = (without_entries(graph), graph.features());
+        let none = Tensor::zeros([0, self.channels(graph)], (&x.device(), x.dtype()));
         let rows = (0..graph.steps()).map(|step| {
             let snapshot = &graph.snapshots()[step];
             let (entries, features) = match self.no_edges {
-                true => (&nodes, snapshot.weights().narrow(0, 0, 0)),
+                true => (&nodes, none.clone()),
                 false => (snapshot.graph(), snapshot.weights()),
             };
-            debug_assert_eq!(features.dims()[1], channels);
             self.layers.iter().fold(graph.features_at(step), |x, layer| {
                 self.activation.forward(layer.attend(entries, x, Some(features.clone())).output)
             })
