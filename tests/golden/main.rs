@@ -23,8 +23,8 @@ mod orthogonal_alternatives;
 mod planetoid;
 mod residual_flow;
 mod sop;
-mod temporal_baselines;
 mod temporal;
+mod temporal_baselines;
 
 use case::{Case, Failure, cases_of};
 use devices::Named;

@@ -264,3 +264,24 @@ fn largest(scores: &[f64], nodes: impl Iterator<Item = usize>, k: usize) -> Vec<
     chosen.resize(k, last);
     chosen
 }
+
+#[cfg(test)]
+mod tests {
+    use super::largest;
+
+    #[test]
+    fn equal_scores_are_chosen_by_the_lower_number() {
+        let scores = [1.0, 3.0, 3.0, 0.0, 3.0, 1.0];
+        let found = |k| largest(&scores, 0..6, k).into_iter().flatten().collect::<Vec<_>>();
+        assert_eq!(found(2), [1, 2]);
+        assert_eq!(found(4), [1, 2, 4, 0]);
+        assert_eq!(found(5), [1, 2, 4, 0, 5]);
+    }
+
+    #[test]
+    fn the_last_node_is_repeated_where_there_are_too_few() {
+        let chosen = largest(&[0.5, 2.0, 9.0], [0, 1].into_iter(), 4);
+        assert_eq!(chosen, [Some(1), Some(0), Some(0), Some(0)]);
+        assert_eq!(largest(&[0.5], std::iter::empty(), 2), [None, None]);
+    }
+}
