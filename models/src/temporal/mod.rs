@@ -5,6 +5,9 @@
 //! | [`TemporalGraph`] | windows on a device: snapshots, their union, sequences of nodes and entries |
 //! | [`TemporalGraphConfig`], [`TemporalWindow`] | how it is made from slices on the host |
 //! | [`TimeThenGraph`] | sequences of nodes and entries first, then one static graph network |
+//! | [`GcnGru`], [`Dysat`] | a graph network on every snapshot, then a GRU or attention over time |
+//! | [`Gcrn`], [`GraphGru`], [`Dcrnn`] | recurrences whose gates are graph networks on the snapshots |
+//! | [`EvolveGcnO`], [`EvolveGcnH`] | graph convolutions whose weights evolve over time |
 //! | [`Head`] | from codes to forecasts or logits, by node or by window |
 //! | [`SequenceEncoder`] | recurrent, attention, linear and static encoders of sequences |
 //! | [`GraphSum`] | weighted sum over neighbors, which sees degrees |

@@ -154,10 +154,13 @@ impl Dcrnn {
     /// As [`forward`](Self::forward), and if the state has another shape.
     pub fn forward_from(&self, graph: &TemporalGraph, state: Option<Tensor<2>>) -> Tensor<2> {
         check_columns(NAME, graph, self.d_input);
+        let mut hidden = start(NAME, "the state", graph, self.d_output(), state);
+        if graph.nodes() == 0 {
+            return hidden;
+        }
         let walks = self.walks(graph);
         let inputs = spread_features(graph, |step, x| self.diffuse(&walks[step], x));
         let presence = Presence::of(graph);
-        let mut hidden = start(NAME, "the state", graph, self.d_output(), state);
         for (step, (walks, input)) in walks.iter().zip(inputs).enumerate() {
             let next = self.step(walks, input, &hidden);
             hidden = presence.carry(step, &hidden, next);

@@ -150,7 +150,11 @@ impl Dysat {
     pub fn forward(&self, graph: &TemporalGraph) -> Tensor<2> {
         check_columns(NAME, graph, self.layers[0].weight.val().dims()[0]);
         let (nodes, x) = (without_entries(graph), graph.features());
-        let none = Tensor::zeros([0, self.channels(graph)], (&x.device(), x.dtype()));
+        let options = (&x.device(), x.dtype());
+        let none = Tensor::zeros([0, self.channels(graph)], options);
+        if graph.nodes() == 0 {
+            return Tensor::zeros([0, self.d_output()], options);
+        }
         let rows = (0..graph.steps()).map(|step| {
             let snapshot = &graph.snapshots()[step];
             let (entries, features) = match self.no_edges {

@@ -172,14 +172,12 @@ impl GateStack {
         terms.reshape([gates, nodes, inputs]).matmul(weight.clone()) + bias.clone()
     }
 
+    /// `[gates, nodes, width]` or `[1, nodes, width]`
     fn skipped(&self, rows: &[Rows]) -> Option<Tensor<3>> {
         let terms = self.skips.iter().zip(rows).filter_map(|(skip, rows)| match skip {
             Skip::None => None,
-            Skip::Identity => {
-                let [nodes, columns] = rows.plain.dims();
-                let rows = rows.plain.clone().unsqueeze_dim::<3>(0);
-                Some(rows.expand([self.gates, nodes, columns]))
-            }
+            // The same for every gate.
+            Skip::Identity => Some(rows.plain.clone().unsqueeze_dim::<3>(0)),
             Skip::Linear(layer) => {
                 let [weight, bias] = &**layer;
                 let rows = rows.plain.clone().matmul(weight.clone()) + bias.clone();

@@ -134,6 +134,9 @@ impl GcnGru {
     pub fn forward_from(&self, graph: &TemporalGraph, state: Option<Tensor<2>>) -> Tensor<2> {
         check_columns(NAME, graph, self.layers[0].weight.val().dims()[0]);
         let state = start(NAME, "the state", graph, self.d_output(), state);
+        if graph.nodes() == 0 {
+            return state;
+        }
         let operators = match self.no_edges {
             true => vec![self.alone(graph); graph.steps()],
             false => operators(NAME, graph, Normalization::GCN),

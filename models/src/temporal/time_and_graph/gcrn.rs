@@ -180,6 +180,9 @@ impl Gcrn {
             hidden: start(NAME, "the hidden state", graph, width, hidden),
             cell: start(NAME, "the cell", graph, width, cell),
         };
+        if graph.nodes() == 0 {
+            return state;
+        }
         let order = self.input[0].first.weights.len();
         let operators = operators(NAME, graph, Normalization::CHEBYSHEV);
         let inputs = spread_features(graph, |step, x| polynomials(&operators[step], x, order));

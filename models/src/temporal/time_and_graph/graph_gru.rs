@@ -148,6 +148,10 @@ impl GraphGru {
     pub fn forward_from(&self, graph: &TemporalGraph, state: Option<Tensor<2>>) -> Tensor<2> {
         check_columns(NAME, graph, self.d_input);
         let width = self.d_output();
+        let mut hidden = start(NAME, "the state", graph, width, state);
+        if graph.nodes() == 0 {
+            return hidden;
+        }
         let parts = [self.d_input, width];
         let stacks = Stacks {
             gates: GateStack::new(&[(&self.gates[..2], &parts)]),
@@ -158,7 +162,6 @@ impl GraphGru {
         let inputs =
             spread_features(graph, |step, x| polynomials(&operators[step], x, stacks.order));
         let presence = Presence::of(graph);
-        let mut hidden = start(NAME, "the state", graph, width, state);
         for (step, (operator, polynomials)) in operators.iter().zip(inputs).enumerate() {
             let input = Rows { plain: graph.features_at(step), polynomials };
             let next = self.step(&stacks, operator, &input, &hidden);

@@ -73,3 +73,23 @@ fn dcrnn_refuses_an_empty_state() {
 fn evolve_gcn_refuses_no_layer() {
     EvolveGcnOConfig::new(FEATURES).with_layers(0).init(&Device::flex());
 }
+
+#[test]
+#[should_panic(expected = "GraphGru: step 1: ")]
+fn negative_degrees_are_refused_with_their_step() {
+    let device = Device::flex();
+    let window = TemporalWindow {
+        shape: [2, 2, 1],
+        features: &[1.0f32; 4],
+        connectivity: Connectivity::Dynamic {
+            sources: &[0u32, 1],
+            targets: &[1, 0],
+            ranges: &[0..1, 1..2],
+            weights: &[1.0, -1.0],
+        },
+        present: None,
+    };
+    let config = TemporalGraphConfig::new().with_presence_channel(true);
+    let graph = config.build(&[window], &device).unwrap();
+    GraphGruConfig::new(1).init(&device).forward(&graph);
+}
