@@ -3,7 +3,7 @@
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use firebrick::models::temporal::{
-    Activation, Connectivity, Convolution, Encoding, HeadConfig, TemporalGraph,
+    Activation, Connectivity, Convolution, Encoding, GraphGruConfig, HeadConfig, TemporalGraph,
     TemporalGraphConfig, TemporalWindow, TimeThenGraphConfig,
 };
 
@@ -130,17 +130,21 @@ fn training(
 }
 
 /// One forward pass.
-fn forward(machine: &Machine) -> Row {
+fn forward(
+    machine: &Machine,
+    name: &str,
+    pytorch: &str,
+    network: impl Fn(&TemporalGraph) -> Tensor<2> + 'static,
+) -> Row {
     let graph = pems(&Device::flex());
-    let network = pems_config().init(&Device::flex());
     let [nodes, steps, inputs] = graph.features().dims();
     let operations = 2.0 * (nodes * steps * (inputs + HIDDEN) * 3 * HIDDEN) as f64;
     Row {
-        name: "temporal: time-then-graph forward, PeMS08-sized".into(),
-        pytorch: "temporal_forward_pems".into(),
-        against: "nn.GRU, index_add".into(),
+        name: format!("temporal: {name}"),
+        pytorch: pytorch.into(),
+        against: "nn.GRU or gates by hand, index_add".into(),
         floor: machine.floor(4.0 * (nodes * steps * inputs) as f64, operations),
-        ours: Box::new(move || drop(std::hint::black_box(network.forward(&graph)))),
+        ours: Box::new(move || drop(std::hint::black_box(network(&graph)))),
     }
 }
 
@@ -152,11 +156,25 @@ pub fn rows(machine: &Machine) -> Vec<Row> {
     let sum = TimeThenGraphConfig::new(DYNCSL.inputs, HIDDEN)
         .with_convolution(Convolution::Sum)
         .with_activation(Activation::Tanh);
+    let device = Device::flex();
+    let encoder = pems_config().init(&device);
+    let recurrent = GraphGruConfig::new(PEMS.inputs).with_d_hidden(HIDDEN).init(&device);
     let dynamic = "time-then-graph training step, DynCSL-sized";
     let fixed = "time-then-graph training step, PeMS08-sized";
     vec![
         training(machine, dynamic, "temporal_training_dyncsl", sum, dyncsl),
         training(machine, fixed, "temporal_training_pems", pems_config(), pems),
-        forward(machine),
+        forward(
+            machine,
+            "time-then-graph forward, PeMS08-sized",
+            "temporal_forward_pems",
+            move |graph| encoder.forward(graph),
+        ),
+        forward(
+            machine,
+            "recurrent graph gates forward, PeMS08-sized",
+            "temporal_recurrent_pems",
+            move |graph| recurrent.forward(graph),
+        ),
     ]
 }

@@ -111,8 +111,44 @@ def forward_pems():
     return run
 
 
+def recurrent_pems():
+    """GRU whose gates are two Chebyshev convolutions of order 2 on the snapshot; the operator is made once."""
+    torch.manual_seed(0)
+    x, (source, target), weights, _ = pems()
+    steps, nodes, inputs = x.shape
+    out = torch.zeros(nodes).index_add(0, source, weights).rsqrt()
+    values = -(out[source] * weights * out[target]).unsqueeze(1)
+
+    class Gate(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = torch.nn.Linear(2 * (inputs + HIDDEN), HIDDEN)
+            self.second = torch.nn.Linear(2 * HIDDEN, HIDDEN)
+
+        def convolve(self, layer, h):
+            gathered = torch.zeros_like(h).index_add(0, target, values * h[source])
+            return layer(torch.cat([h, gathered], dim=1))
+
+        def forward(self, h):
+            return self.convolve(self.second, F.softplus(self.convolve(self.first, h)))
+
+    reset, update, candidate = Gate(), Gate(), Gate()
+
+    @torch.no_grad()
+    def run():
+        h = torch.zeros(nodes, HIDDEN)
+        for step in range(steps):
+            both = torch.cat([x[step], h], dim=1)
+            r, u = torch.sigmoid(reset(both)), torch.sigmoid(update(both))
+            c = torch.tanh(candidate(torch.cat([x[step], r * h], dim=1)))
+            h = u * h + (1 - u) * c
+
+    return run
+
+
 CASES = {
     "temporal_training_pems": lambda: training(pems),
     "temporal_training_dyncsl": lambda: training(dyncsl),
     "temporal_forward_pems": forward_pems,
+    "temporal_recurrent_pems": recurrent_pems,
 }

@@ -5,6 +5,9 @@
 //! | [`TemporalGraph`] | windows on a device: snapshots, their union, sequences of nodes and entries |
 //! | [`TemporalGraphConfig`], [`TemporalWindow`] | how it is made from slices on the host |
 //! | [`TimeThenGraph`] | sequences of nodes and entries first, then one static graph network |
+//! | [`GcnGru`], [`Dysat`] | a graph network on every snapshot, then a GRU or attention over time |
+//! | [`Gcrn`], [`GraphGru`], [`Dcrnn`] | recurrences whose gates are graph networks on the snapshots |
+//! | [`EvolveGcnO`], [`EvolveGcnH`] | graph convolutions whose weights evolve over time |
 //! | [`Head`] | from codes to forecasts or logits, by node or by window |
 //! | [`SequenceEncoder`] | recurrent, attention, linear and static encoders of sequences |
 //! | [`GraphSum`] | weighted sum over neighbors, which sees degrees |
@@ -21,6 +24,7 @@ mod graph;
 mod head;
 mod read;
 mod start;
+mod time_and_graph;
 mod time_then_graph;
 mod window;
 
@@ -35,6 +39,11 @@ pub use encoder::{Encoding, LastStep, SequenceEncoder, SequenceEncoderConfig, Se
 pub use error::TemporalGraphError;
 pub use graph::{EdgeFeatures, EdgeSequences, Snapshot, TemporalGraph};
 pub use head::{Head, HeadConfig};
+pub use time_and_graph::{
+    ChebyshevGate, ChebyshevGateConfig, Dcrnn, DcrnnConfig, Dysat, DysatConfig, EvolveGcnH,
+    EvolveGcnHConfig, EvolveGcnHState, EvolveGcnO, EvolveGcnOConfig, EvolveGcnOState, GcnGru,
+    GcnGruConfig, Gcrn, GcrnConfig, GcrnState, GraphGru, GraphGruConfig,
+};
 pub use time_then_graph::{Joining, TimeThenGraph, TimeThenGraphConfig, TimeThenGraphState};
 pub use window::{Connectivity, TemporalWindow};
 
