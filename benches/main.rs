@@ -20,6 +20,7 @@ mod orthogonal;
 mod residual_flow;
 mod rows;
 mod runner;
+mod temporal;
 
 #[global_allocator]
 static ALLOCATOR: memory::Counting = memory::Counting;
@@ -39,6 +40,7 @@ fn main() -> anyhow::Result<()> {
     rows.extend(lagnn::rows(&machine));
     rows.extend(residual_flow::rows(&machine));
     rows.extend(lipschitz::rows(&machine));
+    rows.extend(temporal::rows(&machine));
     runner::run(&options, &machine, rows)?;
     orthogonal::against_plain(&machine, options.filter());
     deq::memory(options.filter());

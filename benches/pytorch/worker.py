@@ -20,6 +20,7 @@ import losses
 import momentum
 import orthogonal
 import residual_flow
+import temporal
 
 EPS = 1e-4
 
@@ -122,7 +123,8 @@ def small_cnn(batch):
 
 CASES = {f.__name__: f for f in (sop_published, sop_closed, small_cnn)}
 for topic in (
-    adai, deq, efld, graphs, lagnn, lipschitz, losses, momentum, orthogonal, residual_flow
+    adai, deq, efld, graphs, lagnn, lipschitz, losses, momentum, orthogonal, residual_flow,
+    temporal,
 ):
     CASES |= topic.CASES
 

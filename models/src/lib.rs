@@ -12,6 +12,7 @@
 //! | [`orthogonal`] | exactly orthogonal convolutions and linear layers, layers to compare them with, spectra |
 //! | [`patch_network`] | filters over patches with an odd power as activation |
 //! | [`precision`] | float types of modules |
+//! | [`temporal`] | temporal graphs and networks that read them, time-then-graph encoders among them |
 //! | [`vision`] | networks for images, among them deep orthogonal ones |
 #![recursion_limit = "256"]
 
@@ -27,6 +28,7 @@ pub mod orthogonal;
 pub mod patch_network;
 pub mod precision;
 mod seed;
+pub mod temporal;
 pub mod vision;
 
 pub use error::ModelError;

@@ -11,6 +11,7 @@
 //! | [`noise`] | random tensors that are a function of a key, equal on every backend |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
 //! | [`orthogonal`] | drawing, completing and repairing orthogonal matrices on the host |
+//! | [`recurrent`] | gated recurrent units over many short sequences, with little memory |
 //! | [`rows`] | sparse updates of a few rows of a large table |
 //! | [`sigmoid_rows`] | probabilities as shares of their row, in one pass |
 //! | [`skew`] | matrix exponential and Cayley map: from free numbers to orthogonal matrices |
@@ -20,6 +21,7 @@
 //!
 //! Everything runs on any Burn device; only kernels inside [`fused`], [`sigmoid_rows`] and
 //! [`sparse`] name a backend.
+//! Everything runs on any Burn device; only kernels inside [`fused`], [`recurrent`] and [`sparse`] name a backend.
 //!
 //! # Example
 //! ```
@@ -42,6 +44,7 @@ pub mod iteration;
 pub mod noise;
 pub mod one_hot;
 pub mod orthogonal;
+pub mod recurrent;
 pub mod rows;
 pub mod sigmoid_rows;
 pub mod skew;

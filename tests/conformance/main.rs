@@ -15,6 +15,8 @@ mod optimizers;
 mod orthogonal;
 mod residual_flow;
 mod subjects;
+mod temporal;
+mod temporal_baselines;
 
 #[global_allocator]
 static ALLOCATOR: checks::CountingAllocator = checks::CountingAllocator;
@@ -42,18 +44,24 @@ conformance! {
     cayley_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::CayleyLinear>,
     cheb_conv => firebrick::models::graph::ChebConv,
     co_teaching => subjects::CoTeachingSubject,
+    dcrnn => firebrick::models::temporal::Dcrnn,
     deq_layer => firebrick::models::deq::DeqLayer,
+    dysat => firebrick::models::temporal::Dysat,
     early_learning => subjects::EarlyLearningSubject,
     efld_quantized => optimizers::EfldQuantizedSubject,
     efld_sgld => optimizers::EfldSgldSubject,
     efld_sign => optimizers::EfldSignSubject,
+    evolve_gcn_h => firebrick::models::temporal::EvolveGcnH,
+    evolve_gcn_o => firebrick::models::temporal::EvolveGcnO,
     flow_of_images => firebrick::models::generative::residual_flow::ImageFlow,
     flow_of_vectors => firebrick::models::generative::residual_flow::VectorFlow,
     gat => firebrick::models::graph::Gat,
     gat_conv_with_edges => firebrick::models::graph::GatConv,
     gatv2_conv => firebrick::models::graph::Gatv2Conv,
     gcn => firebrick::models::graph::Gcn,
+    gcn_gru => firebrick::models::temporal::GcnGru,
     gcnii => firebrick::models::graph::Gcnii,
+    gcrn => firebrick::models::temporal::Gcrn,
     generalized_cross_entropy => subjects::GeneralizedCrossEntropySubject,
     gin_conv => firebrick::models::graph::GinConv,
     gine_conv => firebrick::models::graph::GineConv,
@@ -61,6 +69,7 @@ conformance! {
     graph_sage => firebrick::models::graph::GraphSage,
     householder_activation => lipschitz::HouseholderSubject,
     householder_linear => firebrick::models::orthogonal::Pointwise<firebrick::models::orthogonal::alternatives::HouseholderLinear>,
+    graph_gru => firebrick::models::temporal::GraphGru,
     lip_convnet => lipschitz::ChainSubject,
     mlp => subjects::MlpSubject,
     multi_class_hinge => lipschitz::HingeSubject,
@@ -86,5 +95,6 @@ conformance! {
     spectral_norm => firebrick::models::deq::SpectralNorm,
     svcm_conv2d => firebrick::models::orthogonal::alternatives::SvcmConv2d,
     symmetric_cross_entropy => subjects::SymmetricCrossEntropySubject,
+    time_then_graph => firebrick::models::temporal::TimeThenGraph,
     weight_norm => firebrick::models::deq::WeightNorm<2>,
 }

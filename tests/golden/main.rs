@@ -23,6 +23,8 @@ mod orthogonal_alternatives;
 mod planetoid;
 mod residual_flow;
 mod sop;
+mod temporal;
+mod temporal_baselines;
 
 use case::{Case, Failure, cases_of};
 use devices::Named;
@@ -364,4 +366,19 @@ fn sop_loss() {
 #[test]
 fn sop_trajectory() {
     device_kind("sop_trajectory", sop::trajectory);
+}
+
+#[test]
+fn temporal_evolvegcn() {
+    device_kind("temporal_evolvegcn", temporal_baselines::evolve_gcn);
+}
+
+#[test]
+fn temporal_recurrent() {
+    device_kind("temporal_recurrent", temporal_baselines::recurrent);
+}
+
+#[test]
+fn temporal_time_then_graph() {
+    device_kind("temporal_time_then_graph", temporal::time_then_graph);
 }
