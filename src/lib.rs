@@ -48,6 +48,7 @@
 pub mod certificates;
 pub mod data;
 pub mod device;
+pub mod forecasting;
 pub mod generalization;
 pub mod graph;
 pub mod label_noise;

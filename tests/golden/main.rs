@@ -23,6 +23,7 @@ mod orthogonal_alternatives;
 mod planetoid;
 mod residual_flow;
 mod sop;
+mod temporal_data;
 
 use case::{Case, Failure, cases_of};
 use devices::Named;
@@ -364,4 +365,9 @@ fn sop_loss() {
 #[test]
 fn sop_trajectory() {
     device_kind("sop_trajectory", sop::trajectory);
+}
+
+#[test]
+fn temporal_dyncsl() {
+    host_kind("temporal_dyncsl", temporal_data::dyncsl);
 }
