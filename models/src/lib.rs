@@ -14,6 +14,7 @@
 //! | [`mlp`] | multilayer perceptron |
 //! | [`orthogonal`] | exactly orthogonal convolutions and linear layers, layers to compare them with, spectra |
 //! | [`patch_network`] | filters over patches with an odd power as activation |
+//! | [`temporal`] | temporal graphs and networks that read them, time-then-graph encoders among them |
 //! | [`vision`] | networks for images, among them deep orthogonal ones |
 #![recursion_limit = "256"]
 
@@ -28,6 +29,7 @@ pub mod mlp;
 pub mod orthogonal;
 pub mod patch_network;
 mod seed;
+pub mod temporal;
 pub mod vision;
 
 pub use error::ModelError;

@@ -11,13 +11,14 @@
 //! | [`noise`] | random tensors that are a function of a key, equal on every backend |
 //! | [`one_hot`] | labels as rows of zeros and ones, without a host read |
 //! | [`orthogonal`] | drawing, completing and repairing orthogonal matrices on the host |
+//! | [`recurrent`] | gated recurrent units over many short sequences, with little memory |
 //! | [`rows`] | sparse updates of a few rows of a large table |
 //! | [`skew`] | matrix exponential and Cayley map: from free numbers to orthogonal matrices |
 //! | [`sparse`] | graphs, sparse products, reductions over the neighbors of a node, sparse features |
 //! | [`spectrum`] | singular values of convolutions, on the host |
 //! | [`surrogate`] | a value with a gradient that is known in closed form |
 //!
-//! Everything runs on any Burn device; only kernels inside [`fused`] and [`sparse`] name a backend.
+//! Everything runs on any Burn device; only kernels inside [`fused`], [`recurrent`] and [`sparse`] name a backend.
 //!
 //! # Example
 //! ```
@@ -40,6 +41,7 @@ pub mod iteration;
 pub mod noise;
 pub mod one_hot;
 pub mod orthogonal;
+pub mod recurrent;
 pub mod rows;
 pub mod skew;
 pub mod sparse;

@@ -23,6 +23,8 @@ mod orthogonal_alternatives;
 mod planetoid;
 mod residual_flow;
 mod sop;
+mod temporal;
+mod temporal_baselines;
 mod temporal_data;
 
 use case::{Case, Failure, cases_of};
@@ -370,4 +372,19 @@ fn sop_trajectory() {
 #[test]
 fn temporal_dyncsl() {
     host_kind("temporal_dyncsl", temporal_data::dyncsl);
+}
+
+#[test]
+fn temporal_evolvegcn() {
+    device_kind("temporal_evolvegcn", temporal_baselines::evolve_gcn);
+}
+
+#[test]
+fn temporal_recurrent() {
+    device_kind("temporal_recurrent", temporal_baselines::recurrent);
+}
+
+#[test]
+fn temporal_time_then_graph() {
+    device_kind("temporal_time_then_graph", temporal::time_then_graph);
 }

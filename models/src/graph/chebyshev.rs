@@ -99,18 +99,9 @@ impl ChebConv {
     }
 
     fn polynomials_first(&self, operator: &Operator, x: Tensor<2>) -> Tensor<2> {
-        let laplacian = |x: Tensor<2>| operator.apply(x).neg();
-        let mut output = x.clone().matmul(self.weights[0].val());
-        let (mut before, mut last) = (None::<Tensor<2>>, x);
-        for weight in &self.weights[1..] {
-            let next = match &before {
-                None => laplacian(last.clone()),
-                Some(before) => laplacian(last.clone()) * 2.0 - before.clone(),
-            };
-            output = output + next.clone().matmul(weight.val());
-            before = Some(std::mem::replace(&mut last, next));
-        }
-        output
+        let terms = polynomials(operator, x, self.weights.len());
+        let products = terms.into_iter().zip(&self.weights).map(|(x, w)| x.matmul(w.val()));
+        products.reduce(|sum, term| sum + term).expect("there is at least one matrix")
     }
 
     /// `b_k = X W_k + 2 L b_{k+1} - b_{k+2}`, and `Y = X W_0 + L b_1 - b_2`.
@@ -130,4 +121,18 @@ impl ChebConv {
         }
         next.expect("there is at least one matrix")
     }
+}
+
+/// `T_0 x, .., T_{order - 1} x` for the operator of the Chebyshev normalization.
+pub(crate) fn polynomials(operator: &Operator, x: Tensor<2>, order: usize) -> Vec<Tensor<2>> {
+    let mut terms = vec![x];
+    while terms.len() < order {
+        let last = operator.apply(terms[terms.len() - 1].clone()).neg();
+        let next = match terms.len() {
+            1 => last,
+            known => last * 2.0 - terms[known - 2].clone(),
+        };
+        terms.push(next);
+    }
+    terms
 }

@@ -55,6 +55,7 @@ mod sgc;
 pub use appnp::{Appnp, AppnpConfig};
 pub use attention::Attended;
 pub use batch::{GraphBatch, Pooling};
+pub(crate) use chebyshev::polynomials;
 pub use chebyshev::{ChebConv, ChebConvConfig};
 pub use gat::{EdgeAttention, Gat, GatConfig, GatConv, GatConvConfig};
 pub use gatv2::{Gatv2Conv, Gatv2ConvConfig, NodeMap};

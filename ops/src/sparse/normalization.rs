@@ -3,6 +3,7 @@
 //! ```text
 //! deg[i] = sum over e with d[e] = i of w[e],     r = deg^(-1/2), 0 where deg is 0
 //! symmetric: w'[e] = r[s] w[e] r[d]              row: w'[e] = w[e] / deg[d]
+//! with the degrees of entries that leave a node: row: w'[e] = w[e] / deg[s]
 //! ```
 //!
 //! # References
@@ -22,7 +23,7 @@ use super::segment::{gather_sources, gather_targets, segment_sum};
 pub enum Scaling {
     /// Nothing.
     None,
-    /// The degree of the target.
+    /// The degree of the target, or of the source where degrees count the entries that leave a node.
     Row,
     /// The square roots of both ends' degrees.
     Symmetric,
@@ -74,6 +75,9 @@ impl Normalization {
         Self { scaling: Scaling::None, self_loops: SelfLoops::Keep, degree: Degree::In };
     /// The mean over entries that enter a node.
     pub const MEAN: Self = Self { scaling: Scaling::Row, ..Self::NONE };
+    /// Weights divided by those that leave the source; the transposed operator is the mean over entries that
+    /// leave a node, one step of a random walk.
+    pub const RANDOM_WALK: Self = Self { degree: Degree::Out, ..Self::MEAN };
 
     /// The operator of a graph whose entries all have weight 1, on a device or with a device and a float
     /// type; computed on the host in 64 bits.
@@ -124,14 +128,15 @@ impl Normalization {
             Scaling::None => weights,
             _ if graph.entries() == 0 => weights,
             Scaling::Row => {
-                let inverse = inverse(segment_sum(&graph, weights.clone()), |x| x.recip());
-                weights * gather_targets(&graph, inverse)
+                let inverse = inverse(self.degrees(&graph, &weights), |x| x.recip());
+                weights
+                    * match self.degree {
+                        Degree::In => gather_targets(&graph, inverse),
+                        Degree::Out => gather_sources(&graph, inverse),
+                    }
             }
             Scaling::Symmetric => {
-                let degree = match self.degree {
-                    Degree::In => segment_sum(&graph, weights.clone()),
-                    Degree::Out => segment_sum(&graph.transposed(), weights.clone()),
-                };
+                let degree = self.degrees(&graph, &weights);
                 let least = degree.clone().detach().min().into_scalar::<f64>();
                 assert!(
                     least >= 0.0,
@@ -142,6 +147,13 @@ impl Normalization {
             }
         };
         Operator::new(graph, Some(scaled.squeeze_dim(1)))
+    }
+
+    fn degrees(&self, graph: &Graph, weights: &Tensor<2>) -> Tensor<2> {
+        match self.degree {
+            Degree::In => segment_sum(graph, weights.clone()),
+            Degree::Out => segment_sum(&graph.transposed(), weights.clone()),
+        }
     }
 
     fn looped_tensor(&self, graph: &Graph, weights: Tensor<2>) -> (Graph, Tensor<2>) {
@@ -198,10 +210,9 @@ impl Normalization {
         if self.scaling == Scaling::None {
             return Ok(());
         }
-        let outgoing = self.degree == Degree::Out && self.scaling == Scaling::Symmetric;
-        let (nodes, ends) = match outgoing {
-            true => (graph.source_nodes(), graph.sources()),
-            false => (graph.target_nodes(), graph.targets()),
+        let (nodes, ends) = match self.degree {
+            Degree::Out => (graph.source_nodes(), graph.sources()),
+            Degree::In => (graph.target_nodes(), graph.targets()),
         };
         let mut degree = vec![0.0; nodes];
         for (&node, value) in ends.iter().zip(&*values) {
@@ -209,7 +220,7 @@ impl Normalization {
         }
         let inverse = |degree: f64| if degree == 0.0 { 0.0 } else { 1.0 / degree };
         if self.scaling == Scaling::Row {
-            for (value, &node) in values.iter_mut().zip(graph.targets()) {
+            for (value, &node) in values.iter_mut().zip(ends) {
                 *value *= inverse(degree[node as usize]);
             }
             return Ok(());

@@ -117,6 +117,7 @@ fn gradients_of_normalized_weights_agree_with_differences() {
         Normalization::IMPROVED,
         Normalization::CHEBYSHEV,
         Normalization::MEAN,
+        Normalization::RANDOM_WALK,
         Normalization::NONE,
     ] {
         check_gradients(&format!("{normalization:?}"), &[[6, 1], [4, 3]], &|x| {
@@ -131,7 +132,12 @@ fn differentiable_and_host_normalization_agree() {
     let graph = Graph::from_entries(4, &[0, 1, 2, 2, 2, 0], &[1, 2, 2, 2, 0, 1]).unwrap();
     let weights = [0.5, 2.0, 3.0, 4.0, 1.5, 0.25];
     let options = (&Device::flex(), DType::F64);
-    for normalization in [Normalization::GCN, Normalization::CHEBYSHEV, Normalization::MEAN] {
+    for normalization in [
+        Normalization::GCN,
+        Normalization::CHEBYSHEV,
+        Normalization::MEAN,
+        Normalization::RANDOM_WALK,
+    ] {
         let host = normalization.weighted(&graph, &weights, options).unwrap();
         let tensor = graph.weights(&weights, options).unwrap();
         let tensor = normalization.differentiable(&graph, tensor);
@@ -144,4 +150,18 @@ fn differentiable_and_host_normalization_agree() {
     let operator = looped.weighted(&graph, &weights, options).unwrap();
     let values = numbers(operator.values().unwrap().clone());
     assert_close("loops", &values, &[1.5, 1.0, 0.5, 0.25, 1.0, 2.0, 4.0, 1.0], 1e-15);
+}
+
+#[test]
+fn steps_of_a_random_walk_leave_each_source_with_probability_1() {
+    let graph = Graph::from_entries(4, &[0, 0, 1, 3], &[1, 2, 1, 0]).unwrap();
+    let options = (&Device::flex(), DType::F64);
+    let operator =
+        Normalization::RANDOM_WALK.weighted(&graph, &[1.0, 3.0, 5.0, 0.5], options).unwrap();
+    let values = numbers(operator.values().unwrap().clone());
+    assert_close("walk", &values, &[0.25, 0.75, 1.0, 1.0], 1e-15);
+    let x = Tensor::<2>::from_data([[1.0], [10.0], [100.0], [1000.0]], options);
+    // Each node sees the mean over where it leads; node 2 leads nowhere.
+    let seen = numbers(operator.transposed().apply(x));
+    assert_close("seen", &seen, &[77.5, 10.0, 0.0, 1.0], 1e-12);
 }
