@@ -78,9 +78,7 @@ impl DysatConfig {
             time: AttentionEncoderConfig::new(d_hidden, d_hidden)
                 .with_heads(Some(heads))
                 .init(device),
-            steps: self
-                .max_steps
-                .map(|steps| Initializer::Zeros.init([steps, d_hidden], device)),
+            steps: self.max_steps.map(|steps| Initializer::Zeros.init([steps, d_hidden], device)),
             activation: self.activation,
             no_edges: self.no_edges,
         }
