@@ -84,7 +84,7 @@ impl Settings {
     pub fn load(&self, args: &Args) -> Result<(TemporalGraphData, (usize, usize, usize))> {
         match &self.dataset {
             None => {
-                let (sensors, days) = if self.quick { (20, 1) } else { (40, 4) };
+                let (sensors, days) = if self.quick { (20, 1) } else { (30, 3) };
                 Ok((TrafficConfig::new(sensors, days).generate(0)?, (12, 3, 32)))
             }
             Some(name) => {

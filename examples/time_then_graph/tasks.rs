@@ -58,7 +58,6 @@ pub struct Forecasting {
     pub last: Vec<f64>,
     pub mean: Vec<f64>,
     pub scaler: MinMaxScaler,
-    pub nodes: usize,
     pub outputs: usize,
 }
 
@@ -95,8 +94,7 @@ impl Forecasting {
             last.extend(last_value(&past, width));
             mean.extend(window_mean(&past, width));
         }
-        let (train, nodes) = (train?, data.num_nodes());
-        Ok(Self { train, validation, test, truth, last, mean, scaler, nodes, outputs })
+        Ok(Self { train: train?, validation, test, truth, last, mean, scaler, outputs })
     }
 
     /// Values of the first feature in its own units.
