@@ -18,6 +18,7 @@
 //! | Cayley, BCOP, AOC, SOC, RKO, SVCM, Björck, Householder: orthogonal layers to compare with | [`models::orthogonal::alternatives`] | Trockman, Kolter; Li et al.; Boissin et al.; Singla, Feizi; Sedghi et al. |
 //! | Deep equilibrium blocks with exact implicit gradients | [`models::deq`] | Bai, Kolter, Koltun; Agarwala, Schoenholz |
 //! | GCN, GAT, GATv2, GraphSAGE, GIN, GINE, GCNII, Chebyshev, APPNP, SGC: graph networks | [`models::graph`], [`ops::sparse`] | Kipf, Welling; Veličković et al.; Hamilton et al.; Chen et al.; others |
+//! | Time-then-graph and time-and-graph networks for temporal graphs, with data and metrics | [`models::temporal`], [`datasets::temporal`], [`forecasting`] | Gao, Ribeiro |
 //! | Residual flows from orthogonal layers: densities, samples, unbiased log-determinants | [`models::generative::residual_flow`] | Chen, Behrmann, Duvenaud, Jacobsen; Su, Byeon, Huang |
 //! | Deep 1-Lipschitz networks: families, activations, pooling, skips | [`models::vision::orthogonal`], [`models::lipschitz`] | Su, Byeon, Huang; Anil, Lucas, Grosse |
 //! | Certified radii and accuracy, attacks, Lipschitz reports | [`certificates`] | Tsuzuku, Sato, Sugiyama |
@@ -48,6 +49,7 @@
 pub mod certificates;
 pub mod data;
 pub mod device;
+pub mod forecasting;
 pub mod generalization;
 pub mod graph;
 pub mod label_noise;

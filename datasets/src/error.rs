@@ -425,6 +425,19 @@ pub enum DatasetError {
         found: u64,
     },
 
+    /// An archive of arrays (`.npz`) is damaged or holds other arrays than those asked for.
+    #[error("{}: {part}: expected {expected}, found {found}", file.display())]
+    Archive {
+        /// The file.
+        file: PathBuf,
+        /// The array, or the part of the archive.
+        part: String,
+        /// What should stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+
     /// Features are needed of nodes whose features the files do not have.
     #[error("{place}: expected features of all {nodes} nodes, found none of the nodes {missing}")]
     MissingFeatures {
@@ -462,34 +475,4 @@ fn sizes(dimensions: &[u32]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_name_file_expected_and_found() {
-        let file = PathBuf::from("data/train-images-idx3-ubyte");
-        let error = DatasetError::WrongMagic { file, expected: 0x803, found: 0x8950_4e47 };
-        assert_eq!(
-            error.to_string(),
-            "data/train-images-idx3-ubyte: not an IDX file: \
-             expected the magic number 0x00000803, found 0x89504e47"
-        );
-    }
-
-    #[test]
-    fn an_empty_folder_is_described_in_words() {
-        let error = DatasetError::MissingFile {
-            folder: PathBuf::from("data"),
-            wanted: "labels".to_string(),
-            accepted: "x".to_string(),
-            found: Vec::new(),
-        };
-        assert!(error.to_string().ends_with("found nothing"));
-    }
-
-    #[test]
-    fn the_error_can_cross_threads() {
-        fn check<T: Send + Sync + 'static>() {}
-        check::<DatasetError>();
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@
 //! | checkerboard and eight Gaussians in the plane, with their densities | [`PlanarDensity`] |
 //! | one signal patch among noise patches, with large and small margins | [`SignalPatchesConfig`] |
 //! | graphs: your own, embedded, random | [`graph`] |
+//! | graphs that change over time: your own, epidemics, traffic, circular skip links | [`temporal`] |
 //! | your own images or vectors, checked | [`ImageSet::new`], [`FeatureSet::new`] |
 //! | labels with a known share of errors | [`LabelNoise`], [`NoisyLabels`] |
 //! | labels from a text or CSV file | [`label_file::read`] |
@@ -55,6 +56,7 @@ pub mod cifar;
 pub mod digits;
 pub mod error;
 pub mod features;
+mod files;
 pub mod graph;
 pub mod idx;
 pub mod images;
@@ -66,6 +68,7 @@ pub mod planar;
 mod random;
 pub mod samples;
 pub mod split;
+pub mod temporal;
 
 pub use digits::digits;
 pub use error::DatasetError;
@@ -78,3 +81,4 @@ pub use patches::{Margin, SignalPatches, SignalPatchesConfig};
 pub use planar::PlanarDensity;
 pub use samples::LabeledSamples;
 pub use split::{permutation, stratified_split};
+pub use temporal::TemporalGraphData;

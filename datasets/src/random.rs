@@ -35,6 +35,10 @@ pub(crate) enum Use {
     LinkSplit,
     /// Points in the plane; the stream is the density.
     Planar,
+    /// Sequences of circular skip links; the stream is the sequence.
+    SkipLinks,
+    /// Synthetic traffic; the stream says which part of it.
+    Traffic,
 }
 
 impl Use {
@@ -54,6 +58,8 @@ impl Use {
             Self::NonEdges => b"nonedges",
             Self::LinkSplit => b"links   ",
             Self::Planar => b"planar  ",
+            Self::SkipLinks => b"skiplink",
+            Self::Traffic => b"traffic ",
         }
     }
 }

@@ -5,7 +5,8 @@
 //! resumed run must see what the uninterrupted one saw. [`EpochLoader`] is a Burn `DataLoader` with
 //! both properties, for any Burn `Dataset`; [`LabeledDataset`] is such a data set over firebrick's
 //! own host data, and [`Views`] are random views of its images, such as the two of SOP+.
-//! [`GraphTensors`] brings a graph of the host to a device in one line; [`block`] and [`layerwise`] are
+//! [`GraphTensors`] brings a graph of the host to a device in one line, [`temporal_graph`] windows of one that
+//! changes; [`block`] and [`layerwise`] are
 //! for graphs that are too large to be trained on as a whole.
 //!
 //! # Example
@@ -25,6 +26,7 @@
 mod graph;
 mod labeled;
 mod loader;
+mod temporal;
 mod views;
 
 pub use graph::{
@@ -32,4 +34,5 @@ pub use graph::{
 };
 pub use labeled::{LabeledBatch, LabeledBatcher, LabeledDataset, LabeledSample};
 pub use loader::{EpochLoader, Indexed};
+pub use temporal::temporal_graph;
 pub use views::{ViewBatcher, Views};

@@ -25,6 +25,7 @@ mod residual_flow;
 mod sop;
 mod temporal;
 mod temporal_baselines;
+mod temporal_data;
 
 use case::{Case, Failure, cases_of};
 use devices::Named;
@@ -366,6 +367,11 @@ fn sop_loss() {
 #[test]
 fn sop_trajectory() {
     device_kind("sop_trajectory", sop::trajectory);
+}
+
+#[test]
+fn temporal_dyncsl() {
+    host_kind("temporal_dyncsl", temporal_data::dyncsl);
 }
 
 #[test]

@@ -21,7 +21,7 @@
 mod batch;
 mod block_model;
 mod citation;
-mod data;
+pub(crate) mod data;
 mod entries;
 mod karate;
 mod links;

@@ -23,7 +23,6 @@
 //! ICML 2016; P. Sen et al., *Collective Classification in Network Data*, AI Magazine 29, 2008.
 
 mod arrays;
-mod files;
 mod pickle;
 mod pickled;
 mod plain;

@@ -9,9 +9,9 @@ use crate::DatasetError;
 use crate::graph::data::check_length;
 use crate::graph::{GraphData, NodeFeatures, NodeSplit, SparseRows, UNLABELED};
 
-use super::files::{line_error, quote, read, read_text};
 use super::pickle::Pickle;
 use super::{NUM_VALIDATION, undirected};
+use crate::files::{line_error, quote, read, read_text};
 
 /// Features and labels of one part.
 struct Part {

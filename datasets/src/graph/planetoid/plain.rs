@@ -9,8 +9,8 @@ use crate::DatasetError;
 use crate::graph::data::check_length;
 use crate::graph::{NodeFeatures, NodeSplit, SparseRows};
 
-use super::files::{line_error, quote, read_text};
 use super::{Planetoid, undirected};
+use crate::files::{line_error, quote, read_text};
 
 /// The counts in `meta.json`; other fields are left alone.
 #[derive(Debug, Deserialize)]
