@@ -13,10 +13,12 @@ use crate::case::{Case, Failure, Tolerance};
 
 type Checked = Result<(), Failure>;
 
+type GradientOf = Box<dyn Fn(&Gradients) -> Option<TensorData>>;
+
 /// A parameter whose gradient the file holds.
 struct Leaf {
     name: String,
-    gradient: Box<dyn Fn(&Gradients) -> Option<TensorData>>,
+    gradient: GradientOf,
 }
 
 /// A case with the parameters that have been read from it.
