@@ -320,7 +320,7 @@ fn heads_divide_the_width_and_stay_below_its_root() {
 fn softplus_neither_overflows_nor_loses_small_values() {
     let x = Tensor::<2>::from_data([[-100.0, -10.0, 0.0, 50.0, 200.0]], &Device::flex());
     let found = host(Activation::Softplus.forward(x));
-    let expected = [0.0, 4.539_889e-5, 0.693_147_2, 50.0, 200.0];
+    let expected = [0.0, 4.539_889e-5, f64::ln(2.0), 50.0, 200.0];
     for (found, expected) in found.iter().zip(expected) {
         assert!((found - expected).abs() <= 1e-6 + 1e-6 * expected, "{found} for {expected}");
     }
