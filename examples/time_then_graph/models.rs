@@ -75,6 +75,7 @@ impl Kind {
 
 /// The part that makes a row of each node.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // one value a training
 pub enum Encoder {
     TimeThenGraph(TimeThenGraph),
     GcnGru(GcnGru),

@@ -201,31 +201,21 @@ fn an_entry_that_is_never_there_counts_by_its_code_alone() {
 #[test]
 fn windows_side_by_side_give_what_each_gives_alone_whatever_their_lengths() {
     let (long, short) = (waves(12), waves(4));
-    let pair = [0u32, 1];
-    let back = [1u32, 0];
-    let window =
-        |shape: [usize; 3], features: &'static [f32], ranges: &'static [std::ops::Range<usize>]| {
-            (shape, features, ranges)
-        };
-    let _ = (&pair, &back);
-    let long: &'static [f32] = Box::leak(long.into_boxed_slice());
-    let short: &'static [f32] = Box::leak(short.into_boxed_slice());
-    let parts =
-        [window([4, 3, 1], long, &[0..1, 1..2, 2..2]), window([2, 2, 1], short, &[0..2, 2..2])];
-    let windows: Vec<TemporalWindow<'_>> = parts
-        .iter()
-        .map(|&(shape, features, ranges)| TemporalWindow {
-            shape,
-            features,
-            connectivity: Connectivity::Dynamic {
-                sources: &pair,
-                targets: &back,
-                ranges,
-                weights: &[],
-            },
-            present: None,
-        })
-        .collect();
+    let window = |shape, features, ranges| TemporalWindow {
+        shape,
+        features,
+        connectivity: Connectivity::Dynamic {
+            sources: &[0u32, 1],
+            targets: &[1, 0],
+            ranges,
+            weights: &[],
+        },
+        present: None,
+    };
+    let windows: [TemporalWindow<'_>; 2] = [
+        window([4, 3, 1], &long[..], &[0..1, 1..2, 2..2][..]),
+        window([2, 2, 1], &short[..], &[0..2, 2..2][..]),
+    ];
     let device = Device::flex();
     let config = TemporalGraphConfig::new();
     let both = config.build(&windows, &device).unwrap();
@@ -320,7 +310,7 @@ fn heads_divide_the_width_and_stay_below_its_root() {
 fn softplus_neither_overflows_nor_loses_small_values() {
     let x = Tensor::<2>::from_data([[-100.0, -10.0, 0.0, 50.0, 200.0]], &Device::flex());
     let found = host(Activation::Softplus.forward(x));
-    let expected = [0.0, 4.539_889e-5, f64::ln(2.0), 50.0, 200.0];
+    let expected = [0.0, 4.539_889e-5, std::f32::consts::LN_2, 50.0, 200.0];
     for (found, expected) in found.iter().zip(expected) {
         assert!((found - expected).abs() <= 1e-6 + 1e-6 * expected, "{found} for {expected}");
     }
