@@ -42,7 +42,7 @@ fn summary(out: &Path) -> Value {
 
 /// A damaged checkpoint is an error that names the file; mended, the run goes on.
 fn refuses_a_damaged_checkpoint(out: &Path, checkpoints: &Path) {
-    let newest = (5..=16).rev().find_map(|epoch| {
+    let newest = (5..=32).rev().find_map(|epoch| {
         let complete = checkpoints.join(format!("scheduler-{epoch}.bpk")).is_file();
         complete.then(|| checkpoints.join(format!("model-{epoch}.bpk")))
     });
@@ -60,7 +60,7 @@ fn refuses_a_damaged_checkpoint(out: &Path, checkpoints: &Path) {
 fn a_killed_run_resumes_to_the_numbers_of_a_whole_one() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
-    let flags = ["--epochs", "16", "--seeds", "1"];
+    let flags = ["--epochs", "32", "--seeds", "1"];
     let status = command(&whole).args(flags).status().expect("the example runs");
     assert!(status.success());
 

@@ -12,7 +12,10 @@ impl ModuleMapper for Cast {
                 return value;
             }
             let tracked = value.is_require_grad();
-            value.detach().cast(self.0).set_require_grad(tracked)
+            if !value.is_autodiff() {
+                return value.cast(self.0);
+            }
+            Tensor::from_inner(value.inner().cast(self.0)).set_require_grad(tracked)
         })
     }
 }
