@@ -61,12 +61,6 @@ impl Kind {
         matches!(self, Self::GruSum | Self::GruGine | Self::GruGcn)
     }
 
-    /// Whether the graph network runs on every snapshot. EvolveGCN-O's weights evolve without a look at the
-    /// graph, so that its output needs the last snapshot only.
-    pub fn reads_every_snapshot(self) -> bool {
-        !self.is_time_first() && self != Self::EvolveGcnO
-    }
-
     /// Whether the model sees degrees of the union.
     pub fn sees_union(self) -> bool {
         matches!(self, Self::GruSum | Self::GruGine)
