@@ -19,9 +19,8 @@
 //! | [`spectrum`] | singular values of convolutions, on the host |
 //! | [`surrogate`] | a value with a gradient that is known in closed form |
 //!
-//! Everything runs on any Burn device; only kernels inside [`fused`], [`sigmoid_rows`] and
+//! Everything runs on any Burn device; only kernels inside [`fused`], [`recurrent`], [`sigmoid_rows`] and
 //! [`sparse`] name a backend.
-//! Everything runs on any Burn device; only kernels inside [`fused`], [`recurrent`] and [`sparse`] name a backend.
 //!
 //! # Example
 //! ```
