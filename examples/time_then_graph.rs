@@ -110,7 +110,8 @@ fn forecast(
         let mut outcomes = Vec::new();
         for &seed in &settings.seeds {
             for &kind in &settings.forecasters {
-                let plan = Plan { kind, seed, epochs, rate: 1e-3, decay: 1e-5 };
+                let rate = settings.forecast_rate;
+                let plan = Plan { kind, seed, epochs, rate, decay: 1e-5 };
                 outcomes.push(training::forecast(&plan, &task, device, &progress));
             }
         }

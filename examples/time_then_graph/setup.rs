@@ -40,6 +40,7 @@ pub struct Settings {
     pub dataset: Option<String>,
     pub classification_epochs: usize,
     pub forecast_epochs: usize,
+    pub forecast_rate: f64,
     pub forecasters: Vec<Kind>,
     only: Option<String>,
 }
@@ -52,13 +53,16 @@ impl Settings {
         let quick_to_show = [Kind::GruGcn, Kind::GcnGru, Kind::GraphGru];
         let all = if args.all_models { Kind::ALL.to_vec() } else { quick_to_show.to_vec() };
         let forecasters = if is_england && !args.all_models { vec![Kind::GruGcn] } else { all };
+        // The published rate, and one for fewer steps.
+        let forecast_rate = if dataset.is_some() { 1e-3 } else { 5e-3 };
         Self {
             device: common.device.clone(),
             quick: common.quick,
             seeds: common.seeds(if is_england { 5 } else { 3 }, 1),
             dataset,
             classification_epochs: 10,
-            forecast_epochs: common.epochs(if is_england { 150 } else { 20 }, 3),
+            forecast_epochs: common.epochs(if is_england { 150 } else { 60 }, 3),
+            forecast_rate,
             forecasters: if common.quick { vec![Kind::GruGcn] } else { forecasters },
             only: args.only.clone(),
         }
